@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+/* See gather.h for what a gather is; here is only when the list of ranges gives up. */
+#include "mm/gather.h"
+#include "mm/mmu_ops.h"
+
+void gather_begin(struct gather *g)
+{
+	g->nr = 0;
+	g->full = false;
+	g->unflushed = false;
+	g->pages = 0;
+	g->stamp = 0;
+}
+
+void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp)
+{
+	g->unflushed = true;
+	g->pages += pages;
+	g->stamp = MAX(g->stamp, stamp);
+	if (g->full)
+		return;
+	if (g->nr == GATHER_RANGES || g->pages > GATHER_PAGES) {
+		g->full = true;
+		return;
+	}
+	g->range[g->nr++] = (struct flush_range){start, pages};
+}
+
+void gather_flush(struct gather *g)
+{
+	if (g->unflushed)
+		mmu->flush(g, cpus_online());
+	gather_begin(g);
+}
+
+void gather_end(const struct gather *g)
+{
+	KASSERT(!g->unflushed, "a gather of %lu pages dies unflushed", g->pages);
+}

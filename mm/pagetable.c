@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Four levels of 512 entries (SDM vol. 3A, 4.5). Level 4 is the root; a leaf is at level 1, or a
+ * large page at 2 or 3. Walks only read and need no lock: entries that link to tables are set once
+ * and, in the kernel half, never cleared.
+ *
+ * Growing: the frame for a new table is taken before the lock, and if another CPU was faster it is
+ * given back. One lock serves all tables; it is taken once per 2 MiB of address space ever used.
+ *
+ * Next: mm/space.c builds the static part with pt_map_span(), mm/vmap.c the rest.
+ */
+#include "mm/pagetable.h"
+#include "mm/early.h"
+#include "mm/frame.h"
+#include "mm/shootdown.h"
+#include "mm/space.h"
+
+#define EARLY_LIMIT (4 * GiB) /* what the boot map reaches (boot/boot.asm) */
+
+static spinlock_t pt_lock = SPINLOCK_INIT("page tables"); /* attaching a table */
+static bool early = true;
+static atomic_t tables_held; /* typed FRAME_TABLE now */
+
+bool pt_walk(pfn_t root, vaddr_t va, struct pt_walk *w)
+{
+	pfn_t table = root;
+
+	for (int level = PT_LEVELS;; level--) {
+		struct pt_step *s = &w->step[level];
+
+		w->level = level;
+		*s = (struct pt_step){table, pt_index(va, level),
+				      pt_read(table, pt_index(va, level))};
+		if (!pte_present(s->entry))
+			return false;
+		if (pte_leaf(s->entry, level))
+			return true;
+		table = paddr_to_pfn(pte_addr(s->entry, level));
+	}
+}
+
+bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa)
+{
+	struct pt_walk w;
+
+	if (!va_canonical(va) || !pt_walk(root, va, &w))
+		return false;
+	*pa = pte_addr(w.step[w.level].entry, w.level) + (va & (pt_entry_size(w.level) - 1));
+	return true;
+}
+
+/*
+ * A frame's last alias may still be writable in some TLB (policy tlb). Harmless for data whose old
+ * owner behaves, fatal for a page table: so it is forgotten everywhere first.
+ */
+static void forget_aliases(const struct frame *f)
+{
+	struct gather g;
+
+	if (!f->stamp || shootdown_covered(f->stamp))
+		return;
+	gather_begin(&g);
+	gather_add(&g, VMAP_BASE, GATHER_PAGES + 1,
+		   f->stamp); /* where it was mapped is not recorded: all */
+	gather_flush(&g);
+	gather_end(&g);
+}
+
+int pt_alloc_table(int level, pfn_t *table)
+{
+	struct frame *f;
+
+	if (early) {
+		if (early_alloc(1, 1, MIN(EARLY_LIMIT, space_direct_limit()), table))
+			return -ENOMEM;
+		memset(pt_entries(*table), 0, PAGE_SIZE);
+		return 0;
+	}
+	f = frame_alloc(0, FRAME_ZERO);
+	if (!f)
+		return -ENOMEM;
+	forget_aliases(f);
+	f->type = FRAME_TABLE;
+	f->level = (u8)level;
+	*table = frame_pfn(f);
+	atomic_fetch_add(&tables_held, 1);
+	count(table_alloc);
+	return 0;
+}
+
+void pt_free_table(pfn_t table)
+{
+	struct frame *f = pfn_frame(table);
+
+	KASSERT(f->type == FRAME_TABLE, "frame %#lx is not a page table", table.n);
+	f->type = FRAME_USED;
+	f->order = 0;
+	f->level = 0;
+	atomic_fetch_add(&tables_held, -1ull);
+	frame_free(f, 0);
+}
+
+u64 pt_tables_held(void)
+{
+	return atomic_read(&tables_held);
+}
+
+/* Makes sure entry `slot` of `parent` links to a table. => 0 or -ENOMEM; *table is it */
+static int ensure_table(pfn_t parent, unsigned slot, int level, pfn_t *table)
+{
+	pte_t e = pt_read(parent, slot);
+	pfn_t fresh;
+	int err;
+
+	if (!pte_present(e)) {
+		err = pt_alloc_table(level - 1, &fresh);
+		if (err)
+			return err;
+		spin_lock(&pt_lock);
+		e = pt_read(parent, slot);
+		if (!pte_present(e))
+			err = mmu->attach_table(parent, slot, level, fresh);
+		spin_unlock(&pt_lock);
+		if (err || pte_present(e))
+			pt_free_table(fresh);
+		if (err)
+			return err;
+		e = pt_read(parent, slot);
+	}
+	KASSERT(!pte_leaf(e, level), "entry %u at level %d is a large page (%#lx)", slot, level,
+		e.v);
+	*table = paddr_to_pfn(pte_addr(e, level));
+	return 0;
+}
+
+/* The table at `level` on the way to `va`, made if it is missing. */
+static int ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table)
+{
+	*table = root;
+	for (int l = PT_LEVELS; l > level; l--) {
+		int err = ensure_table(*table, pt_index(va, l), l, table);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int pt_ensure(pfn_t root, vaddr_t va, u64 pages)
+{
+	vaddr_t end = va + (pages << PAGE_SHIFT);
+	pfn_t table;
+
+	for (va = ALIGN_DOWN(va, pt_entry_size(2)); va < end; va += pt_entry_size(2)) {
+		int err = ensure_path(root, va, 1, &table);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+pfn_t pt_leaf_table(pfn_t root, vaddr_t va)
+{
+	pfn_t table = root;
+
+	for (int level = PT_LEVELS; level > 1; level--) {
+		pte_t e = pt_read(table, pt_index(va, level));
+
+		KASSERT(pte_present(e) && !pte_leaf(e, level),
+			"no table for %#lx at level %d (%#lx)", va, level, e.v);
+		table = paddr_to_pfn(pte_addr(e, level));
+	}
+	return table;
+}
+
+int pt_map_span(pfn_t root, vaddr_t va, paddr_t pa, u64 len, unsigned prot, int max_level)
+{
+	KASSERT(IS_ALIGNED(va | pa | len, PAGE_SIZE), "map %#lx to %#lx+%#lx", va, pa, len);
+	while (len) {
+		int level = max_level;
+		pfn_t table;
+		int err;
+
+		while (level > 1 &&
+		       (!IS_ALIGNED(va | pa, pt_entry_size(level)) || len < pt_entry_size(level)))
+			level--;
+		err = ensure_path(root, va, level, &table);
+		if (err)
+			return err;
+		KASSERT(!pt_read(table, pt_index(va, level)).v, "%#lx is mapped already", va);
+		mmu->set_leaf(table, pt_index(va, level), (pte_t){pa | pte_leaf_bits(prot, level)});
+		va += pt_entry_size(level);
+		pa += pt_entry_size(level);
+		len -= pt_entry_size(level);
+	}
+	return mmu->batch_end(NULL);
+}
+
+void pt_visit(pfn_t table, int level, vaddr_t va, pt_visitor fn, void *arg)
+{
+	for (unsigned slot = 0; slot < PT_ENTRIES; slot++) {
+		pte_t e = pt_read(table, slot);
+		vaddr_t at = va + slot * pt_entry_size(level);
+
+		if (!e.v)
+			continue;
+		if (level == PT_LEVELS)
+			at = (vaddr_t)((s64)(at << 16) >> 16); /* canonical */
+		fn(arg, at, level, table, slot, e);
+		if (pte_present(e) && !pte_leaf(e, level))
+			pt_visit(paddr_to_pfn(pte_addr(e, level)), level - 1, at, fn, arg);
+	}
+}
+
+void pt_adopt_table(pfn_t table, int level)
+{
+	struct frame *f = pfn_frame(table);
+
+	if (f->type != FRAME_TABLE)
+		atomic_fetch_add(&tables_held, 1);
+	f->type = FRAME_TABLE;
+	f->level = (u8)level;
+}
+
+static void type_table(void *arg __attribute__((unused)), vaddr_t va __attribute__((unused)),
+		       int level, pfn_t table, unsigned slot __attribute__((unused)),
+		       pte_t e __attribute__((unused)))
+{
+	pt_adopt_table(table, level);
+}
+
+/* An empty table has no entry to be visited by: its link types it. */
+static void type_linked_table(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e)
+{
+	type_table(arg, va, level, table, slot, e);
+	if (pte_present(e) && !pte_leaf(e, level))
+		type_table(arg, va, level - 1, paddr_to_pfn(pte_addr(e, level)), slot, e);
+}
+
+void pt_leave_early(pfn_t root)
+{
+	pt_visit(root, PT_LEVELS, 0, type_linked_table, NULL);
+	early = false;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page tables as a data structure: walking them, growing them, building large static mappings. How
+ * an entry is written is the platform's (mmu_ops.h). Tables of the kernel half are never freed: a
+ * paging-structure cache of any CPU may still point into them (SDM vol. 3A, 4.10.3).
+ */
+#ifndef MM_PAGETABLE_H
+#define MM_PAGETABLE_H
+
+#include "mm/mmu_ops.h"
+
+/* The entries of a table. => its frame lies in the direct map */
+static inline pte_t *pt_entries(pfn_t table)
+{
+	return phys_to_virt(pfn_to_paddr(table));
+}
+
+static inline pte_t pt_read(pfn_t table, unsigned slot)
+{
+	return (pte_t){READ_ONCE(pt_entries(table)[slot].v)};
+}
+
+/* One step of a walk: the entry at `level` on the way to an address. */
+struct pt_step {
+	pfn_t table;
+	unsigned slot;
+	pte_t entry;
+};
+
+struct pt_walk {
+	int level; /* where it ended: at a leaf, or at an entry that is not present */
+	struct pt_step step[PT_LEVELS + 1]; /* [level .. PT_LEVELS] are filled */
+};
+
+/* => true if `va` is mapped; the walk tells by what, or where it stops */
+bool pt_walk(pfn_t root, vaddr_t va, struct pt_walk *w);
+
+/* => true with *pa if `va` is mapped */
+bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa);
+
+/*
+ * pt_ensure: every level-1 table for [va, va + pages) exists afterwards.
+ *   => 0 or -ENOMEM (tables made so far stay: they are empty and will be used)
+ *   => thread context, IRQs on, no spinlock held: a frame that CPUs may still remember as writable
+ *      memory is flushed before it becomes a table
+ */
+int pt_ensure(pfn_t root, vaddr_t va, u64 pages) __must_check;
+
+/* The level-1 table that holds the entry of `va`. => it exists */
+pfn_t pt_leaf_table(pfn_t root, vaddr_t va);
+
+/*
+ * pt_map_span: [va, va + len) to [pa, pa + len) with the largest pages that fit, up to max_level.
+ *   => nothing there was mapped; all page aligned; 0 or -ENOMEM (what was mapped so far stays: boot fails)
+ */
+int pt_map_span(pfn_t root, vaddr_t va, paddr_t pa, u64 len, unsigned prot,
+		int max_level) __must_check;
+
+/* A zeroed table. => boot: from early memory; later: frame typed FRAME_TABLE, flushed. 0 or -ENOMEM */
+int pt_alloc_table(int level, pfn_t *table) __must_check;
+
+/* => no entry and no paging-structure cache leads to it any more */
+void pt_free_table(pfn_t table);
+
+/* A table that was made while there was no frame array: types its frame. => boot */
+void pt_adopt_table(pfn_t table, int level);
+
+/* Frames in use as tables. */
+u64 pt_tables_held(void);
+
+/*
+ * pt_visit: calls fn for every entry that is not zero below `table` (at `level`, mapping from `va`): links before
+ * what they link to, leaves too. => fn's va is canonical
+ */
+typedef void (*pt_visitor)(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e);
+void pt_visit(pfn_t table, int level, vaddr_t va, pt_visitor fn, void *arg);
+
+/* From now on tables come from frame_alloc(). Types the tables made so far. => boot */
+void pt_leave_early(pfn_t root);
+
+#endif

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Objects of one size, carved from frames. A frame with no object in use goes back at once, so an
+ * idle pool holds nothing.
+ */
+#ifndef MM_POOL_H
+#define MM_POOL_H
+
+#include "mm/mm_internal.h"
+
+struct pool {
+	const char *name;
+	u32 size; /* of an object, in bytes; a multiple of 8, at most 1024 */
+
+	spinlock_t lock;
+	struct list partial; /* slabs with a free object; guarded by lock */
+	u64 slabs, objects;  /* frames held, objects handed out; guarded by lock */
+};
+
+#define POOL_INIT(var, type)                                                               \
+	{                                                                                  \
+		.name = #type, .size = sizeof(type), .lock = SPINLOCK_INIT("pool " #type), \
+		.partial = LIST_INIT((var).partial)                                        \
+	}
+
+/* => any context; zeroed; NULL with no memory */
+void *pool_alloc(struct pool *p) __must_check;
+
+/* => panics if `obj` is not an object of `p` in use */
+void pool_free(struct pool *p, void *obj);
+
+/* Frames that all pools hold together. */
+u64 pool_frames(void);
+
+#endif

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Mapping frames at kernel addresses, and taking the mapping away again: the subject of this
+ * kernel. An area is a run of pages in the vmap area with a guard page after it.
+ *
+ *   free -> live -> cleared -> (every CPU has flushed) -> free
+ *
+ * Under policy `off` vunmap walks the whole way at once. Under `tlb` it stops at cleared: the
+ * entries are gone, but CPUs may remember them, so neither the addresses are reissued nor may a
+ * frame be given to an owner who must not be read or written through them.
+ */
+#ifndef MM_VMAP_H
+#define MM_VMAP_H
+
+#include "mm/area.h"
+#include "mm/mmu_ops.h"
+
+/*
+ * vmap: the n frames at consecutive addresses, in array order. The array is not kept.
+ *   => prot: VM_R or VM_W, with VM_LOCAL, VM_UC or VM_WC (never VM_X)
+ *   => thread context, IRQs on, no spinlock held (it may purge when addresses run out)
+ *   => NULL: n is 0 or larger than the vmap area, no memory for tables, or no addresses; nothing changed
+ */
+void *vmap(struct frame *const *f, unsigned n, unsigned prot) __must_check;
+
+/* vmap_pfn: n consecutive frame numbers that are not RAM of ours (device registers, framebuffers). */
+void *vmap_pfn(pfn_t first, unsigned n, unsigned prot, const char *name) __must_check;
+
+/*
+ * vunmap: the end of a mapping; va is what vmap gave. The frames are the caller's again at once.
+ *   => thread context, IRQs on, no spinlock held; va NULL is nothing; anything else panics by name
+ */
+void vunmap(void *va);
+
+/*
+ * vmap_stack_alloc: `pages` fresh frames mapped with guards on both sides, for a stack. => the lowest address, or NULL
+ */
+void *vmap_stack_alloc(unsigned pages, const char *name) __must_check;
+void vmap_stack_free(void *va);
+
+/*
+ * vm_unmap_aliases: everything unmapped so far is gone from every CPU, and its addresses are free, when
+ * this returns. => thread context, IRQs on, no spinlock held
+ */
+void vm_unmap_aliases(void);
+
+void vmap_init(enum lazy_policy policy, u64 lazy_max_pages);
+
+#endif
