@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Bare metal's mmu_ops. A page-table entry is written by writing it; there is no batch and nothing
+ * can fail. What deserves thought is forgetting.
+ *
+ * One page: INVLPG drops the page's translations, global ones included, and all paging-structure
+ * caches. Everything: not by writing CR3. Kernel mappings are global (PTE_G), so that a root
+ * switch keeps them, and MOV to CR3 is defined to keep them: SDM vol. 3A, 4.10.4.1. What drops
+ * global entries too is INVPCID of type 2, or any change of CR4.PGE: we use the first where there is one,
+ * for it is one instruction and leaves no moment without global pages, else we clear PGE and set it
+ * again. Only on a processor without global pages is a CR3 write everything.
+ *
+ * Entries are cleared by an atomic exchange: it is a full barrier, so the stamp that the caller takes
+ * next is read after the entry is gone from memory (mm/shootdown.c: why it is right).
+ *
+ * Read next: mm/shootdown.c, which decides who forgets what.
+ */
+#include "arch/x86/mmu_native.h"
+#include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/idt.h"
+#include "arch/x86/regs.h"
+#include "mm/frame.h"
+#include "mm/shootdown.h"
+
+static pte_t *entries(pfn_t table, unsigned slot)
+{
+	return (pte_t *)phys_to_virt(pfn_to_paddr(table)) + slot;
+}
+
+static void native_set_run(pfn_t table, unsigned slot, struct frame *const *f, unsigned n, u64 bits)
+{
+	pte_t *e = entries(table, slot);
+
+	for (unsigned i = 0; i < n; i++)
+		WRITE_ONCE(e[i].v, frame_paddr(f[i]) | bits);
+}
+
+static void native_set_span(pfn_t table, unsigned slot, pfn_t first, unsigned n, u64 bits)
+{
+	pte_t *e = entries(table, slot);
+	u64 v = pfn_to_paddr(first) | bits;
+
+	for (unsigned i = 0; i < n; i++, v += PAGE_SIZE)
+		WRITE_ONCE(e[i].v, v);
+}
+
+static void native_clear_run(pfn_t table, unsigned slot, unsigned n)
+{
+	pte_t *e = entries(table, slot);
+
+	for (unsigned i = 0; i < n; i++)
+		__atomic_exchange_n(&e[i].v, 0, __ATOMIC_SEQ_CST);
+}
+
+static void native_set_leaf(pfn_t table, unsigned slot, pte_t e)
+{
+	WRITE_ONCE(entries(table, slot)->v, e.v);
+}
+
+static int native_batch_end(unsigned *done __attribute__((unused)))
+{
+	return 0;
+}
+
+static int native_attach_table(pfn_t parent, unsigned slot, int level __attribute__((unused)),
+			       pfn_t table)
+{
+	WRITE_ONCE(entries(parent, slot)->v, pfn_to_paddr(table) | PTE_TABLE_BITS);
+	return 0;
+}
+
+static int native_load_root(pfn_t root)
+{
+	write_cr3(pfn_to_paddr(root));
+	return 0;
+}
+
+static void invalidate_all_invpcid(void)
+{
+	invpcid(INVPCID_ALL_WITH_GLOBALS, 0, 0);
+}
+
+static void invalidate_all_pge(void)
+{
+	u64 cr4 = read_cr4();
+
+	write_cr4(cr4 & ~CR4_PGE);
+	write_cr4(cr4);
+}
+
+static void invalidate_all_cr3(void)
+{
+	write_cr3(read_cr3());
+}
+
+static void native_kick(cpumask_t to)
+{
+	apic_send_ipi(to, VEC_SHOOTDOWN);
+}
+
+static void kicked(struct trap_frame *f __attribute__((unused)))
+{
+	count(ipi_received);
+	shootdown_serve();
+}
+
+struct mmu_ops native_mmu_ops = {
+	.name = "native",
+	.max_leaf_level = 2, /* 3 if CPUID says so: mmu_native_init() */
+	.default_policy = LAZY_TLB,
+	.set_run = native_set_run,
+	.set_span = native_set_span,
+	.clear_run = native_clear_run,
+	.set_leaf = native_set_leaf,
+	.batch_end = native_batch_end,
+	.attach_table = native_attach_table,
+	.load_root = native_load_root,
+	.flush = shootdown,
+	.invalidate_page = invlpg,
+	.invalidate_all = invalidate_all_cr3,
+	.kick = native_kick,
+};
+
+void mmu_native_init(void)
+{
+	if (cpu_features.gb_pages)
+		native_mmu_ops.max_leaf_level = 3;
+	if (cpu_features.invpcid)
+		native_mmu_ops.invalidate_all = invalidate_all_invpcid;
+	else if (cpu_features.pge)
+		native_mmu_ops.invalidate_all = invalidate_all_pge;
+	irq_register(VEC_SHOOTDOWN, kicked);
+}
