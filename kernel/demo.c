@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The demonstrations, narrated with the numbers of the moment:
+ *
+ *   story  the life of a mapping on all CPUs, from vmap to the shootdown; every boot shows it
+ *   stale  a CPU reads through a mapping that is gone, until it is shot down (kernel/stale.c)
+ */
+#include "kernel/demo.h"
+#include "kernel/cpu.h"
+#include "kernel/errno.h"
+#include "kernel/monitor.h"
+#include "kernel/printk.h"
+#include "kernel/stale.h"
+#include "kernel/string.h"
+#include "kernel/thread.h"
+#include "mm/frame.h"
+#include "mm/lazy.h"
+#include "mm/shootdown.h"
+#include "mm/vmap.h"
+
+#define STORY_PAGES 6
+
+struct story {
+	struct frame *row[2 * STORY_PAGES];
+	struct frame *scattered
+		[STORY_PAGES]; /* every second one: what is mapped together need not lie together */
+	const volatile u8 *va;
+	atomic_t sum; /* of what all CPUs read */
+};
+
+static void read_all_pages(void *arg)
+{
+	struct story *s = arg;
+
+	for (unsigned i = 0; i < STORY_PAGES; i++)
+		atomic_fetch_add(&s->sum, s->va[i * PAGE_SIZE]);
+}
+
+static void unmap_and_purge(struct story *s)
+{
+	u64 ipis = counter_sum(CNT_ipi_sent), served = counter_sum(CNT_shootdown_serve);
+	struct lazy_stats lz;
+
+	vunmap((void *)s->va);
+	lazy_stats(&lz);
+	printk("story: vunmap cleared the entries; %lu pages wait on the lazy list, %lu IPIs sent\n",
+	       lz.pages, counter_sum(CNT_ipi_sent) - ipis);
+	vm_unmap_aliases();
+	printk("story: purge: %lu IPIs sent, %lu CPUs invalidated and acknowledged; addresses are free again\n",
+	       counter_sum(CNT_ipi_sent) - ipis, counter_sum(CNT_shootdown_serve) - served);
+}
+
+static int tell(struct story *s)
+{
+	u64 expect = 0;
+	int err;
+
+	for (unsigned i = 0; i < STORY_PAGES; i++) {
+		s->scattered[i] = s->row[2 * i];
+		*(volatile u8 *)frame_virt(s->scattered[i]) = (u8)(i + 1);
+		expect += (i + 1) * nr_cpus;
+	}
+	s->va = vmap(s->scattered, STORY_PAGES, VM_R);
+	if (!s->va)
+		return -ENOMEM;
+	printk("story: vmap put %u scattered frames (%#lx, %#lx, %#lx, ...) side by side at %p\n",
+	       STORY_PAGES, frame_pfn(s->scattered[0]).n, frame_pfn(s->scattered[1]).n,
+	       frame_pfn(s->scattered[2]).n, (const void *)s->va);
+	err = run_on_cpus(cpus_online().bits, read_all_pages, s);
+	if (!err)
+		printk("story: %u CPUs read all pages there: sum %lu, expected %lu\n", nr_cpus,
+		       atomic_read(&s->sum), expect);
+	unmap_and_purge(s);
+	return err ? err : atomic_read(&s->sum) == expect ? 0 : -EIO;
+}
+
+static int demo_story(void)
+{
+	struct story s = {.sum = {0}};
+	int err = frame_alloc_many(s.row, 2 * STORY_PAGES, FRAME_ZERO);
+
+	if (err)
+		return err;
+	err = tell(&s);
+	frame_free_many(s.row, 2 * STORY_PAGES);
+	return err;
+}
+
+void demo_boot_story(void)
+{
+	int err = demo_story();
+
+	if (err)
+		printk("story: ended early: error %d\n", err);
+}
+
+static int demo_stale(void)
+{
+	struct stale_result r;
+	unsigned reader = nr_cpus > 1 ? (cpu_id() + 1) % nr_cpus : cpu_id();
+	int err = stale_experiment(reader, &r);
+
+	if (err)
+		return err;
+	printk("stale: frame %#lx was mapped at %#lx; CPU %u read %#x there\n", r.pfn, r.va, reader,
+	       r.before);
+	printk("stale: CPU %u unmapped it lazily: the page-table entry is now %#lx\n", cpu_id(),
+	       r.entry);
+	printk("stale: the frame's next owner wrote %#x into it\n", STALE_NEW);
+	if (r.after_faulted)
+		printk("stale: CPU %u read again and faulted: this machine forgot the translation by itself\n",
+		       reader);
+	else
+		printk("stale: CPU %u read again through the mapping that is gone: %#x%s\n", reader,
+		       r.after, r.after == STALE_NEW ? ", the new owner's byte" : "");
+	printk("stale: vm_unmap_aliases(): %lu IPIs\n", r.ipis);
+	printk("stale: CPU %u read once more: %s\n", reader,
+	       r.end_faulted ? "page fault, as it should be" : "NO FAULT, the shootdown failed");
+	return r.end_faulted ? 0 : -EIO;
+}
+
+static const struct {
+	const char *name, *help;
+	int (*fn)(void);
+} demos[] = {
+	{"story", "the life of a mapping, on all CPUs", demo_story},
+	{"stale", "a stale TLB entry read on another CPU, and gone after the shootdown",
+	 demo_stale},
+};
+
+COMMAND(demo, "[name]", "run a demonstration; without a name, list them")
+{
+	if (argc > 2)
+		return CMD_USAGE;
+	for (unsigned i = 0; i < ARRAY_SIZE(demos); i++) {
+		if (argc == 1)
+			printk("%-8s %s\n", demos[i].name, demos[i].help);
+		else if (!strcmp(argv[1], demos[i].name))
+			return demos[i].fn();
+	}
+	if (argc == 1)
+		return 0;
+	printk("demo: there is no '%s'; 'demo' lists them\n", argv[1]);
+	return -ENOENT;
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which CPUs there are. cpus[] and nr_cpus are declared in kernel/cpu.h; here is who changes them:
+ * each CPU enters the online set by itself, and the boot CPU counts them.
+ */
+#ifndef KERNEL_SMP_H
+#define KERNEL_SMP_H
+
+#include "kernel/cpu.h"
+
+/* This CPU joins cpus_online(). => IRQs off, TLB flushed since it was last offline; once */
+void smp_set_online(void);
+
+/* Makes CPU `cpu` look at its run queue, if it sleeps. => any context */
+void smp_kick_idle(unsigned cpu);
+
+#endif
