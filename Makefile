@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+#
+# How Lazymap is built, run and tested. `make help` lists the targets. There is one Makefile for the
+# kernel and its images; tests/tests.mk, included at the end, holds the rules of the tests.
+#
+# Every target first has tools/setup.sh look for the programs it needs, and install them where that
+# can be done (tools/packages.txt is the list). Everything is made below $(O); nothing else is written.
+#
+# Variables:
+#   O=DIR              where to build                         (build; build-llvm with LLVM=1)
+#   LLVM=1             clang, ld.lld and llvm-* instead of gcc and binutils
+#   TOOLPREFIX=P       a cross toolchain's prefix, as in TOOLPREFIX=x86_64-elf-
+#   WERROR=1           warnings are errors (automatic checks use it; not meant for old or new compilers)
+#   V=1                show the commands
+# Of the run targets:
+#   SMP=4 MEM=256M     CPUs and memory of the machine
+#   CPU=max            QEMU's -cpu; qemu64 for an old one
+#   MACHINE=q35        QEMU's -machine: q35, pc or microvm
+#   ACCEL=tcg          QEMU's -accel; kvm where you have it
+#   APPEND='...'       kernel command line, as in APPEND='run="test; check"'
+#   QEMU_ARGS='...'    more arguments for QEMU, as in QEMU_ARGS='-display gtk'
+#   GDB_ARGS='...'     more arguments for gdb
+# Of the tests:
+#   JOBS=2             emulators that run at once
+#   FUZZ_SECONDS=3     how long each fuzzer looks for something new
+#   ONLY=GLOB          only the boot tests whose name matches
+
+LLVM ?=
+O ?= $(if $(LLVM),build-llvm,build)
+TOOLPREFIX ?=
+WERROR ?=
+V ?=
+SMP ?= 4
+MEM ?= 256M
+CPU ?= max
+MACHINE ?= q35
+ACCEL ?= tcg
+APPEND ?=
+QEMU_ARGS ?=
+GDB_ARGS ?=
+JOBS ?= 2
+FUZZ_SECONDS ?= 3
+ONLY ?=
+
+# Quiet unless V=1: $(Q) hides the command, $(call say,VERB,file) shows what is being made.
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# --- Toolchain --------------------------------------------------------------------------------
+
+ifneq ($(LLVM),)
+CC := clang --target=x86_64-elf
+LD := ld.lld
+NM := llvm-nm
+STRIP := llvm-strip
+BUILD_NEEDS := llvm
+else
+CC := $(TOOLPREFIX)gcc
+LD := $(TOOLPREFIX)ld
+NM := $(TOOLPREFIX)nm
+STRIP := $(TOOLPREFIX)strip
+BUILD_NEEDS := $(if $(TOOLPREFIX),cross,build)
+endif
+NASM := nasm
+PYTHON := python3 -B
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+	-Wpointer-arith $(if $(WERROR),-Werror)
+
+# The kernel runs in the top 2 GiB (-mcmodel=kernel), takes interrupts on its own stack (no red
+# zone), never saves vector registers (general registers only), and its backtraces follow frame
+# pointers. Nothing of the host but the compiler's own headers is seen. The prefix map keeps the
+# directory's name out of the image: two builds anywhere give the same bytes (make repro).
+CFLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+	-fno-pic -fno-pie -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
+	-fno-asynchronous-unwind-tables -O2 -g -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) -I.
+# Asked when a file is compiled, not when this file is read: the compiler may have to be installed first.
+NOSTDINC = -nostdinc -isystem $$($(CC) -print-file-name=include)
+NASMFLAGS := -f elf64 -g -F dwarf --reproducible -I./ $(if $(WERROR),-Werror)
+LDFLAGS := -T linker.ld -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=none \
+	$(if $(WERROR),--fatal-warnings)
+
+# --- Sources ----------------------------------------------------------------------------------
+
+SRCS := $(sort $(wildcard boot/*.asm boot/*.c arch/x86/*.asm arch/x86/*.c kernel/*.c mm/*.c \
+	tests/kernel/*.c))
+OBJS := $(SRCS:%=$(O)/obj/%.o)
+ELF := $(O)/lazymap.elf
+
+# --- The kernel -------------------------------------------------------------------------------
+
+.PHONY: all
+all: $(ELF) ## build/lazymap.elf, the kernel (the default)
+
+$(O)/obj/%.c.o: %.c $(O)/obj/flags | need-$(BUILD_NEEDS)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(NOSTDINC) -MMD -MP -c $< -o $@
+
+$(O)/obj/%.asm.o: %.asm $(O)/obj/flags | need-$(BUILD_NEEDS)
+	$(call say,NASM,$<)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) $(NASMFLAGS) -MD $(@:.o=.d) -MP -MT $@ $< -o $@
+
+-include $(OBJS:.o=.d)
+
+# Linked twice: the first image tells where every function lies, the second holds that table, for
+# backtraces. The table follows all code, so no function moves between the two.
+$(O)/lazymap.pass1: $(OBJS) $(O)/obj/symbols1.o linker.ld
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LDFLAGS) $(OBJS) $(O)/obj/symbols1.o -o $@
+
+$(ELF): $(O)/lazymap.pass1 $(O)/obj/symbols2.o
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LDFLAGS) $(OBJS) $(O)/obj/symbols2.o -o $@
+	$(Q)$(NM) -n $@ | $(PYTHON) tools/symbols.py | cmp - $(O)/obj/symbols2.asm
+
+$(O)/obj/symbols1.asm: tools/symbols.py | need-$(BUILD_NEEDS)
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) tools/symbols.py < /dev/null > $@
+
+$(O)/obj/symbols2.asm: tools/symbols.py $(O)/lazymap.pass1
+	$(call say,SYMBOLS,$@)
+	$(Q)$(NM) -n $(O)/lazymap.pass1 | $(PYTHON) tools/symbols.py > $@
+
+$(O)/obj/symbols%.o: $(O)/obj/symbols%.asm
+	$(Q)$(NASM) $(NASMFLAGS) $< -o $@
+
+# A file that is rewritten only when the tools or flags differ from the last time; all that depends
+# on it is then made anew.
+$(O)/obj/flags: flags = $(CC) $(CFLAGS) $(LD) $(LDFLAGS) $(NASM) $(NASMFLAGS)
+$(O)/host/flags: flags = $(HOSTCC) $(HOST_CFLAGS)
+$(O)/fuzz/flags: flags = $(FUZZ_CFLAGS)
+$(O)/%/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' > $@
+
+.PHONY: FORCE
+FORCE:
+
+# What goes onto the ISO: GRUB would load the debugging sections, too.
+$(O)/lazymap.stripped: $(ELF)
+	$(Q)$(STRIP) --strip-all $< -o $@
+
+.PHONY: iso
+iso: $(O)/lazymap.iso ## build/lazymap.iso, for CD and USB stick, BIOS and UEFI
+$(O)/lazymap.iso: $(O)/lazymap.stripped iso/grub.cfg tools/mkiso.sh | need-iso
+	$(call say,ISO,$@)
+	$(Q)tools/mkiso.sh $< $@
+
+# --- Running ----------------------------------------------------------------------------------
+
+# Through the environment, so that any quote may stand in them.
+export APPEND QEMU_ARGS
+RUN = $(PYTHON) tests/harness/run.py --build $(O) --smp $(SMP) --mem $(MEM) --cpu $(CPU) \
+	--kind $(MACHINE) --accel $(ACCEL) --append="$$APPEND" --extra="$$QEMU_ARGS"
+
+.PHONY: run run-iso run-usb run-uefi run-bochs gdb
+run: $(ELF) | need-run ## boot in QEMU; leave with Ctrl-A X; input from a pipe is typed, then exit
+	@$(RUN) --door pvh
+
+run-iso: iso | need-run ## the same, by GRUB from the ISO with a BIOS
+	@$(RUN) --door bios
+
+run-usb: iso | need-run need-uefi ## the same, from the ISO as a USB stick, with UEFI
+	@$(RUN) --door usb-uefi
+
+run-uefi: iso | need-run need-uefi ## the same, by GRUB from the ISO with UEFI
+	@$(RUN) --door uefi
+
+run-bochs: iso | need-bochs ## the same, in Bochs (slower, and stricter than QEMU)
+	@$(RUN) --door bochs
+
+gdb: $(ELF) | need-run need-gdb ## boot in QEMU under gdb, stopped at kernel_main
+	@$(RUN) --door pvh --gdb $(GDB_ARGS)
+
+# --- Set-up -----------------------------------------------------------------------------------
+
+# need-SET: the programs of that set (first column of tools/packages.txt) are there, or installed now.
+.PHONY: doctor
+need-%: FORCE
+	@tools/setup.sh $*
+
+doctor: ## look for all that the targets need; installs nothing
+	@tools/setup.sh --look
+
+# --- Housekeeping -----------------------------------------------------------------------------
+
+.PHONY: help clean
+help: ## this list
+	@sed -n 's/^#   \([A-Z]*=.*\)/  \1/p' Makefile
+	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk | expand -t 28
+
+clean: ## remove what was built
+	rm -rf $(O)
+
+include tests/tests.mk

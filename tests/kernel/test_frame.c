@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Frames on the real machine: what mm/frame.c promises, with real interrupts and all CPUs at it. The
+ * panics it promises (double free and the rest) are tested on the host (tests/host/test_frame.c),
+ * where a panic can be survived.
+ */
+#include "kernel/cpu.h"
+#include "kernel/errno.h"
+#include "kernel/string.h"
+#include "kernel/test.h"
+#include "kernel/thread.h"
+#include "mm/check.h"
+#include "mm/frame.h"
+#include "mm/space.h"
+
+#define MANY 200
+
+KTEST(frame, orders_are_aligned_and_usable)
+{
+	for (unsigned order = 0; order <= FRAME_MAX_ORDER; order++) {
+		struct frame *f = frame_alloc(order, 0);
+		u8 *p;
+
+		EXPECT(f, "order %u", order);
+		if (!f)
+			return;
+		EXPECT(IS_ALIGNED(frame_pfn(f).n, 1ul << order), "order %u at %#lx", order,
+		       frame_pfn(f).n);
+		p = frame_virt(f);
+		p[0] = 0x11;
+		p[(PAGE_SIZE << order) - 1] = 0x22;
+		EXPECT_EQ(p[0], 0x11);
+		EXPECT_EQ(p[(PAGE_SIZE << order) - 1], 0x22);
+		frame_free(f, order);
+	}
+	EXPECT(!frame_alloc(FRAME_MAX_ORDER + 1, 0), "an order above the largest must fail");
+}
+
+KTEST(frame, zero_flag_clears_what_was_there)
+{
+	struct frame *f = frame_alloc(1, 0);
+	const u64 *p;
+
+	EXPECT(f, "no memory");
+	if (!f)
+		return;
+	memset(frame_virt(f), 0xa5, 2 * PAGE_SIZE);
+	frame_free(f, 1);
+	f = frame_alloc(1, FRAME_ZERO);
+	EXPECT(f, "no memory");
+	if (!f)
+		return;
+	p = frame_virt(f);
+	for (unsigned i = 0; i < 2 * PAGE_SIZE / sizeof(*p); i++)
+		if (p[i]) {
+			EXPECT_EQ(p[i], 0);
+			break;
+		}
+	frame_free(f, 1);
+}
+
+KTEST(frame, no_frame_is_given_twice)
+{
+	static struct frame *f[MANY];
+
+	if (frame_alloc_many(f, MANY, 0)) {
+		test_fail(__FILE__, __LINE__, "no memory for %u frames", MANY);
+		return;
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		*(u64 *)frame_virt(f[i]) = i;
+	for (unsigned i = 0; i < MANY; i++)
+		EXPECT_EQ(*(u64 *)frame_virt(f[i]), i);
+	frame_free_many(f, MANY);
+}
+
+/* Fails the 1st, 2nd, ... allocation until none fails: each failure must leave everything as it was. */
+KTEST(frame, failure_leaks_nothing)
+{
+	static struct frame *f[8];
+	u64 before = frame_free_total();
+
+	for (u64 nth = 1; nth <= ARRAY_SIZE(f); nth++) {
+		frame_inject_failure(nth);
+		EXPECT_EQ(-frame_alloc_many(f, ARRAY_SIZE(f), 0), ENOMEM);
+		frame_inject_failure(0);
+		EXPECT_EQ(frame_free_total(), before);
+	}
+}
+
+/* Takes all of memory, a cache and a list at a time, and gives it back. */
+KTEST(frame, exhaustion_is_an_error_value)
+{
+	u64 before = frame_free_total(), taken = 0;
+	struct frame *chain = NULL, *f;
+
+	while ((f = frame_alloc(0, 0))) { /* the frames themselves hold the chain */
+		*(struct frame **)frame_virt(f) = chain;
+		chain = f;
+		taken++;
+	}
+	EXPECT(taken > 100, "only %lu frames", taken);
+	EXPECT(!frame_alloc(3, 0), "8 frames in a row, when there is not one");
+	while (chain) {
+		f = chain;
+		chain = *(struct frame **)frame_virt(f);
+		frame_free(f, 0);
+	}
+	EXPECT_EQ(frame_free_total(), before);
+}
+
+KTEST(frame, high_frames_lie_above_the_direct_map)
+{
+	struct frame_stats st;
+	struct frame *f;
+
+	frame_stats(&st);
+	if (!st.free_high) {
+		test_skip("no memory above the direct map (boot with directmap=SIZE)");
+		return;
+	}
+	f = frame_alloc(0, FRAME_HIGH);
+	EXPECT(f && frame_paddr(f) >= space_direct_limit(), "not a high frame");
+	if (f)
+		frame_free(f, 0);
+	f = frame_alloc(0, 0);
+	EXPECT(f && frame_paddr(f) < space_direct_limit(), "a high frame where none was allowed");
+	if (f)
+		frame_free(f, 0);
+}
+
+static void churn(void *arg __attribute__((unused)))
+{
+	struct frame *held[32] = {NULL};
+	u64 x = cpu_id() * 7919 + 1;
+
+	for (unsigned i = 0; i < 4000; i++) {
+		unsigned slot, order;
+
+		x = x * 6364136223846793005ul + 1442695040888963407ul;
+		slot = (x >> 40) % ARRAY_SIZE(held);
+		order = slot % 4; /* a slot always holds one order */
+		if (held[slot]) {
+			EXPECT_EQ(*(u64 *)frame_virt(held[slot]), (u64)held[slot] + cpu_id());
+			frame_free(held[slot], order);
+			held[slot] = NULL;
+		} else if ((held[slot] = frame_alloc(order, 0))) {
+			*(u64 *)frame_virt(held[slot]) = (u64)held[slot] + cpu_id();
+		}
+	}
+	for (unsigned slot = 0; slot < ARRAY_SIZE(held); slot++)
+		if (held[slot])
+			frame_free(held[slot], slot % 4);
+}
+
+KTEST(frame, all_cpus_at_once)
+{
+	u64 before = mm_frames_at_hand();
+
+	EXPECT_EQ(run_on_cpus(cpus_online().bits, churn, NULL), 0);
+	EXPECT_EQ(mm_frames_at_hand(), before);
+}
