@@ -57,6 +57,15 @@ static inline bool atomic_cmpxchg(atomic_t *a, u64 old, u64 new)
 					   __ATOMIC_SEQ_CST);
 }
 
+/* *a := max(*a, v); only reads if it is that large already */
+static inline void atomic_max(atomic_t *a, u64 v)
+{
+	u64 old;
+
+	while ((old = atomic_read(a)) < v && !atomic_cmpxchg(a, old, v))
+		;
+}
+
 static inline void smp_mb(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -91,7 +91,7 @@ COMMAND(info, "", "processor, memory, boot loader, times")
 	return 0;
 }
 
-COMMAND(cpus, "", "every CPU: ticks, what it runs, how far its TLB is behind")
+COMMAND(cpus, "", "every CPU, and how far its TLB is behind")
 {
 	u64 clock = shootdown_clock();
 	unsigned cpu;
@@ -113,7 +113,7 @@ COMMAND(cpus, "", "every CPU: ticks, what it runs, how far its TLB is behind")
 	return 0;
 }
 
-COMMAND(stats, "[-a] [glob]", "event counters, summed over CPUs; -a: the zero ones too")
+COMMAND(stats, "[-a] [glob]", "event counters; -a: the zero ones too")
 {
 	bool all = argc > 1 && !strcmp(argv[1], "-a");
 	const char *glob = argc > 1 + all ? argv[1 + all] : "*";
@@ -136,7 +136,7 @@ COMMAND(stats, "[-a] [glob]", "event counters, summed over CPUs; -a: the zero on
 	return matches ? 0 : -ENOENT;
 }
 
-COMMAND(trace, "dump [n] | clear", "what the mapping engine did, merged over CPUs; the newest n")
+COMMAND(trace, "dump [n] | clear", "what the mapping engine did; the newest n")
 {
 	u64 max = MAX_CPUS * TRACE_RECORDS;
 
@@ -172,12 +172,12 @@ static int list_or_run(int argc, char **argv, unsigned (*list)(const char *),
 	return status;
 }
 
-COMMAND(test, "[-l] [glob]", "run the tests whose suite/name or suite matches; -l: list them")
+COMMAND(test, "[-l] [glob]", "run tests, by suite or suite/name; -l: list them")
 {
 	return list_or_run(argc, argv, test_list, test_run);
 }
 
-COMMAND(bench, "[-l] [glob]", "run the benchmarks whose name matches; -l: list them")
+COMMAND(bench, "[-l] [glob]", "run benchmarks; -l: list them")
 {
 	return list_or_run(argc, argv, bench_list, bench_run);
 }

@@ -108,7 +108,8 @@ static int collect_memory(void)
 	if (!err)
 		err = early_reserve(0, LOW_MEMORY);
 	if (!err)
-		err = early_reserve((vaddr_t)image_start - IMAGE_BASE, (vaddr_t)image_end - IMAGE_BASE);
+		err = early_reserve((vaddr_t)image_start - IMAGE_BASE,
+				    (vaddr_t)image_end - IMAGE_BASE);
 	for (unsigned i = 0; i < boot_info.nr_modules && !err; i++)
 		err = early_reserve(boot_info.modules[i].start, boot_info.modules[i].end);
 	return err;
@@ -133,9 +134,9 @@ static void make_address_space(void)
 		refuse("directmap=SIZE", "not a size such as 64M or 2G");
 	if (collect_memory() || space_init(&img, limit, &why))
 		refuse("no address space", why);
-	printk("mm: own page tables at %#lx, %lu MiB free, direct map in pages of up to %lu KiB\n",
+	printk("mm: own page tables at %#lx, %lu MiB free, largest page %s\n",
 	       pfn_to_paddr(kernel_root), frame_free_total() * PAGE_SIZE / MiB,
-	       pt_entry_size(mmu->max_leaf_level) / KiB);
+	       mmu->max_leaf_level == 3 ? "1 GiB" : "2 MiB");
 }
 
 static void init_laziness(void)

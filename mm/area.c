@@ -134,21 +134,23 @@ static struct area *tree_find(vaddr_t va)
 	return t;
 }
 
-/* => the lowest free area of at least `span` pages */
-static struct area *tree_fit(u64 span)
+/*
+ * => the lowest free area with `span` pages from a multiple of `align` bytes. Without alignment max_free
+ * never misleads and one path down is enough; with it, a subtree may turn out too ragged.
+ */
+static struct area *tree_fit(struct area *t, u64 span, u64 align)
 {
-	struct area *t = root;
+	struct area *f;
 
 	if (!t || t->max_free < span)
 		return NULL;
-	for (;;) {
-		if (t->left && t->left->max_free >= span)
-			t = t->left;
-		else if (t->state == AREA_FREE && t->span >= span)
-			return t;
-		else
-			t = t->right;
-	}
+	f = tree_fit(t->left, span, align);
+	if (f)
+		return f;
+	if (t->state == AREA_FREE &&
+	    ALIGN_UP(t->start, align) + (span << PAGE_SHIFT) <= area_end(t))
+		return t;
+	return tree_fit(t->right, span, align);
 }
 
 /* --- areas; area_lock is held --- */
@@ -254,11 +256,14 @@ struct area *area_alloc(u64 pages, u64 align)
 	if (!spare[0] || (align > 1 && !spare[1]))
 		goto out;
 	spin_lock(&area_lock);
-	f = tree_fit(span + align - 1);
+	f = tree_fit(root, span, align << PAGE_SHIFT);
 	if (f) {
 		a = carve_locked(f, ALIGN_UP(f->start, align << PAGE_SHIFT), span, spare);
 		a->pages = pages;
-		a->unmapper = a->unmapped_at = 0;
+		a->prot = VM_R;
+		a->name = "(being mapped)";
+		a->mapper = a->unmapper = a->unmapped_at = 0;
+		a->mapped_at = tsc_now();
 		a->stamp = 0;
 		list_init(&a->lazy);
 	}

@@ -41,7 +41,7 @@ struct area {
 /*
  * area_alloc: `pages` pages and a guard at the lowest address that is a multiple of `align` pages (a power of two).
  *   => any context; NULL with no addresses or no memory
- *   => the area is LIVE, its fields but prot, name and mapper filled
+ *   => the area is LIVE; prot, name and mapper are the caller's to fill
  */
 struct area *area_alloc(u64 pages, u64 align) __must_check;
 

@@ -43,6 +43,8 @@ int early_reserve(paddr_t start, paddr_t end)
 	u64 s = start >> PAGE_SHIFT, e = ALIGN_UP(end, PAGE_SIZE) >> PAGE_SHIFT;
 
 	KASSERT(start <= end, "reserve %#lx to %#lx", start, end);
+	if (start == end)
+		return 0;
 	for (unsigned i = 0; i < nr_avail; i++) {
 		struct early_range *r = &avail[i];
 

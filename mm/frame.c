@@ -134,6 +134,7 @@ static void give_locked(struct zone *z, u32 pfn, unsigned order)
 		if (!is_free_head(buddy, order, zone))
 			break;
 		list_remove_locked(z, buddy, order);
+		frames[pfn].order = FRAME_NO_ORDER; /* one of the two is a tail from now on */
 		pfn &= ~(1u << order);
 	}
 	list_push_locked(z, pfn, order);
@@ -178,7 +179,7 @@ static void cache_drain(struct frame_cache *c, u32 keep)
 	while (c->nr > keep) {
 		u32 pfn = c->pfn[--c->nr];
 
-		frames[pfn].type = FRAME_FREE;
+		set_type(pfn, 0, FRAME_FREE, frames[pfn].owner);
 		give_locked(z, pfn, 0);
 	}
 	spin_unlock(&z->lock);
@@ -219,9 +220,15 @@ static void cache_give(u32 pfn)
 
 /* --- the interface --- */
 
+/* Counts down to zero and stays there, whoever else counts. */
 static bool injected_failure(void)
 {
-	return unlikely(atomic_read(&inject)) && atomic_fetch_add(&inject, -1ull) == 1;
+	u64 n;
+
+	while (unlikely((n = atomic_read(&inject))))
+		if (atomic_cmpxchg(&inject, n, n - 1))
+			return n == 1;
+	return false;
 }
 
 u64 frame_inject_failure(u64 nth)
@@ -250,6 +257,10 @@ struct frame *frame_alloc(unsigned order, unsigned flags)
 		pfn = zone_take(ZONE_HIGH, order);
 	if (pfn == FRAME_NIL)
 		pfn = order ? zone_take(ZONE_DIRECT, order) : cache_take();
+	if (pfn == FRAME_NIL && order) {
+		frame_drain_cache(); /* a missing half may lie there */
+		pfn = zone_take(ZONE_DIRECT, order);
+	}
 	if (pfn == FRAME_NIL)
 		return NULL;
 	set_type(pfn, order, FRAME_USED, owner_of(CALLER()));

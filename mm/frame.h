@@ -33,7 +33,7 @@ struct frame {
 	u32 next;	  /* FRAME_FREE and FRAME_CACHED: the list's neighbours, as pfn; */
 	u32 prev;	  /*   FRAME_NIL ends the list. Guarded by the zone's lock */
 	atomic_t aliases; /* present entries outside the direct map that map it */
-	u64 stamp;	  /* shootdown stamp of the last alias that was cleared */
+	atomic_t stamp;	  /* largest shootdown stamp of an alias that was cleared */
 };
 
 _Static_assert(sizeof(struct frame) == 32, "the frame array must stay 32 bytes a frame");
@@ -78,7 +78,8 @@ bool frame_valid(pfn_t pfn);
 
 /*
  * frame_alloc: 2^order consecutive frames, aligned to their size.
- *   => any context; NULL if there are none, or order > FRAME_MAX_ORDER
+ *   => any context; NULL if there are none, or order > FRAME_MAX_ORDER; what other CPUs hold in
+ *      their caches (at most 64 frames each) is not looked for
  */
 struct frame *frame_alloc(unsigned order, unsigned flags) __must_check;
 

@@ -53,28 +53,34 @@ static void remove_locked(struct area *a)
 	nr_pages -= a->pages;
 }
 
-u64 lazy_reclaim(void)
+/*
+ * Off the list and free in one step under the lock, so that a purge which finds the list empty knows that
+ * all of it is free. Lock order: lazy, area, pool.
+ */
+static u64 reclaim_first(void)
 {
+	struct area *a;
 	u64 pages = 0;
 
-	for (;;) {
-		struct area *a = NULL;
-
-		spin_lock(&lazy_lock);
-		if (!list_empty(&lazy)) {
-			a = list_first(&lazy, struct area, lazy);
-			if (shootdown_covered(a->stamp))
-				remove_locked(a);
-			else
-				a = NULL;
-		}
-		spin_unlock(&lazy_lock);
-		if (!a)
-			return pages;
-		pages += a->pages;
-		count(reclaim_areas);
+	spin_lock(&lazy_lock);
+	a = list_empty(&lazy) ? NULL : list_first(&lazy, struct area, lazy);
+	if (a && shootdown_covered(a->stamp)) {
+		pages = a->pages;
+		remove_locked(a);
 		area_free(a);
+		count(reclaim_areas);
 	}
+	spin_unlock(&lazy_lock);
+	return pages;
+}
+
+u64 lazy_reclaim(void)
+{
+	u64 pages = 0, n;
+
+	while ((n = reclaim_first()))
+		pages += n;
+	return pages;
 }
 
 /* Moves the whole list to `out` and names it in `g`. => areas taken */

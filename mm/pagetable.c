@@ -57,11 +57,13 @@ static void forget_aliases(const struct frame *f)
 {
 	struct gather g;
 
-	if (!f->stamp || shootdown_covered(f->stamp))
+	u64 stamp = atomic_read(&f->stamp);
+
+	if (!stamp || shootdown_covered(stamp))
 		return;
 	gather_begin(&g);
 	gather_add(&g, VMAP_BASE, GATHER_PAGES + 1,
-		   f->stamp); /* where it was mapped is not recorded: all */
+		   stamp); /* where it was mapped is not recorded: all */
 	gather_flush(&g);
 	gather_end(&g);
 }
@@ -90,8 +92,11 @@ int pt_alloc_table(int level, pfn_t *table)
 
 void pt_free_table(pfn_t table)
 {
-	struct frame *f = pfn_frame(table);
+	struct frame *f;
 
+	if (early)
+		return; /* nothing takes early memory back */
+	f = pfn_frame(table);
 	KASSERT(f->type == FRAME_TABLE, "frame %#lx is not a page table", table.n);
 	f->type = FRAME_USED;
 	f->order = 0;
@@ -207,8 +212,7 @@ void pt_visit(pfn_t table, int level, vaddr_t va, pt_visitor fn, void *arg)
 			continue;
 		if (level == PT_LEVELS)
 			at = (vaddr_t)((s64)(at << 16) >> 16); /* canonical */
-		fn(arg, at, level, table, slot, e);
-		if (pte_present(e) && !pte_leaf(e, level))
+		if (fn(arg, at, level, table, slot, e) && pte_present(e) && !pte_leaf(e, level))
 			pt_visit(paddr_to_pfn(pte_addr(e, level)), level - 1, at, fn, arg);
 	}
 }
@@ -223,23 +227,19 @@ void pt_adopt_table(pfn_t table, int level)
 	f->level = (u8)level;
 }
 
-static void type_table(void *arg __attribute__((unused)), vaddr_t va __attribute__((unused)),
-		       int level, pfn_t table, unsigned slot __attribute__((unused)),
-		       pte_t e __attribute__((unused)))
+/* An empty table has no entry to be visited by, so each is adopted by its link. */
+static bool adopt_linked(void *arg __attribute__((unused)), vaddr_t va __attribute__((unused)),
+			 int level, pfn_t table __attribute__((unused)),
+			 unsigned slot __attribute__((unused)), pte_t e)
 {
-	pt_adopt_table(table, level);
-}
-
-/* An empty table has no entry to be visited by: its link types it. */
-static void type_linked_table(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e)
-{
-	type_table(arg, va, level, table, slot, e);
 	if (pte_present(e) && !pte_leaf(e, level))
-		type_table(arg, va, level - 1, paddr_to_pfn(pte_addr(e, level)), slot, e);
+		pt_adopt_table(paddr_to_pfn(pte_addr(e, level)), level - 1);
+	return true;
 }
 
 void pt_leave_early(pfn_t root)
 {
-	pt_visit(root, PT_LEVELS, 0, type_linked_table, NULL);
+	pt_adopt_table(root, PT_LEVELS);
+	pt_visit(root, PT_LEVELS, 0, adopt_linked, NULL);
 	early = false;
 }

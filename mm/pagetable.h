@@ -70,9 +70,9 @@ u64 pt_tables_held(void);
 
 /*
  * pt_visit: calls fn for every entry that is not zero below `table` (at `level`, mapping from `va`): links before
- * what they link to, leaves too. => fn's va is canonical
+ * what they link to, leaves too. => fn's va is canonical; it says whether to follow the link
  */
-typedef void (*pt_visitor)(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e);
+typedef bool (*pt_visitor)(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e);
 void pt_visit(pfn_t table, int level, vaddr_t va, pt_visitor fn, void *arg);
 
 /* From now on tables come from frame_alloc(). Types the tables made so far. => boot */

@@ -28,22 +28,36 @@ u64 pool_frames(void)
 	return atomic_read(&frames_held);
 }
 
+static char *first_object(struct slab *s)
+{
+	return (char *)s + ALIGN_UP(sizeof(*s), 16);
+}
+
+static bool is_object(struct slab *s, const void *obj)
+{
+	u64 offset = (u64)((const char *)obj - first_object(s));
+
+	return offset % s->pool->size == 0 && offset / s->pool->size < s->total;
+}
+
 static struct slab *slab_create(struct pool *p)
 {
-	struct frame *f = frame_alloc(0, FRAME_ZERO);
+	struct frame *f;
 	struct slab *s;
-	char *base;
+
+	KASSERT(p->size >= sizeof(struct free_object) && p->size <= 1024 && p->size % 8 == 0,
+		"pool %s of %u-byte objects", p->name, p->size);
+	f = frame_alloc(0, FRAME_ZERO);
 
 	if (!f)
 		return NULL;
 	s = frame_virt(f);
-	base = (char *)s + ALIGN_UP(sizeof(*s), 16);
 	atomic_fetch_add(&frames_held, 1);
 	s->magic = SLAB_MAGIC;
 	s->pool = p;
 	s->total = (u32)((PAGE_SIZE - ALIGN_UP(sizeof(*s), 16)) / p->size);
 	for (u32 i = s->total; i-- > 0;) {
-		struct free_object *o = (void *)(base + (u64)i * p->size);
+		struct free_object *o = (void *)(first_object(s) + (u64)i * p->size);
 
 		o->next = s->free;
 		o->mark = FREE_OBJECT;
@@ -94,8 +108,8 @@ void pool_free(struct pool *p, void *obj)
 	struct free_object *o = obj;
 	bool empty;
 
-	KASSERT(s->magic == SLAB_MAGIC && s->pool == p, "%p is not an object of pool %s", obj,
-		p->name);
+	KASSERT(s && s->magic == SLAB_MAGIC && s->pool == p && is_object(s, obj),
+		"%p is not an object of pool %s", obj, p->name);
 	spin_lock(&p->lock);
 	KASSERT(o->mark != FREE_OBJECT, "double free of %p in pool %s", obj, p->name);
 	o->mark = FREE_OBJECT;

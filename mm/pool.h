@@ -10,7 +10,7 @@
 
 struct pool {
 	const char *name;
-	u32 size; /* of an object, in bytes; a multiple of 8, at most 1024 */
+	u32 size; /* of an object, in bytes: 16 to 1024, a multiple of 8 */
 
 	spinlock_t lock;
 	struct list partial; /* slabs with a free object; guarded by lock */

@@ -64,14 +64,12 @@ u64 shootdown_flushed(unsigned cpu)
 	return atomic_read(&tlb[cpu].flushed);
 }
 
-/* The fast path is two reads: the clock moves only at full flushes, so newest_stamp is rarely behind. */
+/* The clock moves only at full flushes, so newest_stamp is rarely behind: two reads. */
 u64 shootdown_stamp(void)
 {
-	u64 s = atomic_read(&flush_clock), n;
+	u64 s = atomic_read(&flush_clock);
 
-	while ((n = atomic_read(&newest_stamp)) < s)
-		if (atomic_cmpxchg(&newest_stamp, n, s))
-			break;
+	atomic_max(&newest_stamp, s);
 	return s;
 }
 
@@ -185,7 +183,7 @@ static void wait_for_acks(unsigned me)
 	while ((left = atomic_read(&tlb[me].pending))) {
 		shootdown_serve();
 		cpu_relax();
-		if (watchdog_expired(start))
+		if (watchdog_expired(start) && (left = atomic_read(&tlb[me].pending)))
 			cpu_unresponsive((unsigned)__builtin_ctzll(left), "shootdown");
 	}
 }

@@ -96,14 +96,16 @@ static int back_frame_array(vaddr_t va, vaddr_t end)
 		pfn_t pfn;
 		int err;
 
-		if (!pt_translate(kernel_root, va, &pa)) { /* else shared with the range before */
-			err = early_alloc(pages, pages, ~0ull, &pfn);
-			if (!err)
-				err = pt_map_span(kernel_root, va, pfn_to_paddr(pfn),
-						  pages << PAGE_SHIFT, VM_W, large ? 2 : 1);
-			if (err)
-				return err;
+		if (pt_translate(kernel_root, va, &pa)) { /* shared with the range before */
+			va += PAGE_SIZE;
+			continue;
 		}
+		err = early_alloc(pages, pages, ~0ull, &pfn);
+		if (!err)
+			err = pt_map_span(kernel_root, va, pfn_to_paddr(pfn), pages << PAGE_SHIFT,
+					  VM_W, large ? 2 : 1);
+		if (err)
+			return err;
 		va += pages << PAGE_SHIFT;
 	}
 	return 0;
@@ -213,6 +215,8 @@ void space_trampoline_root_free(void)
 			if (pte_present(pt_read(table, slot)))
 				next = paddr_to_pfn(pte_addr(pt_read(table, slot), level));
 		pt_free_table(table);
+		if (!next.n) /* frame 0 is never a table: the path was not made to its end */
+			return;
 		table = next;
 	}
 }

@@ -8,7 +8,7 @@
  * be unmapped once only; entries are exchanged with zero; the stamp is read; then either the flush
  * (policy off) or the lazy list.
  *
- * Alias counts follow the entries: a frame's count goes up after its entry is written and down
+ * Alias counts embrace the entries: a frame's count goes up before its entry is written and down
  * after it is cleared, so a count of zero means that no entry is left.
  */
 #include "mm/vmap.h"
@@ -40,10 +40,15 @@ static struct run run_at(vaddr_t va, u64 pages)
  */
 static struct area *prepare(u64 pages, unsigned prot, const char *name, u64 mapper)
 {
-	struct area *a = area_alloc(pages, 1);
+	struct area *a;
 
-	if (!a && lazy_purge())
+	if (pages == 0 || pages > VMAP_SIZE >> PAGE_SHIFT)
+		return NULL;
+	a = area_alloc(pages, 1);
+	if (!a && irqs_enabled()) {
+		lazy_purge();
 		a = area_alloc(pages, 1);
+	}
 	if (!a)
 		return NULL;
 	if (pt_ensure(kernel_root, a->start, pages)) {
@@ -57,14 +62,27 @@ static struct area *prepare(u64 pages, unsigned prot, const char *name, u64 mapp
 	return a;
 }
 
-/* Takes the frames' counts down and tells them when their alias went. */
+/*
+ * Takes the frames' counts down and tells them when their alias went. The stamp first: who finds the
+ * count zero must find the stamp.
+ */
 static void unaccount(const u32 *pfns, unsigned n, u64 stamp)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct frame *f = &frames[pfns[i]];
 
-		WRITE_ONCE(f->stamp, stamp);
+		atomic_max(&f->stamp, stamp);
 		atomic_fetch_add(&f->aliases, -1ull);
+	}
+}
+
+/* => the frames may be mapped: ours, and not in use as page tables */
+static void account(struct frame *const *f, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		KASSERT(f[i]->type == FRAME_USED || f[i]->type == FRAME_RESERVED,
+			"vmap of frame %#lx, which is free or a page table", frame_pfn(f[i]).n);
+		atomic_fetch_add(&f[i]->aliases, 1);
 	}
 }
 
@@ -129,18 +147,19 @@ static void *map_frames(struct frame *const *f, unsigned n, unsigned prot, const
 	a = prepare(n, prot, name, mapper);
 	if (!a)
 		return NULL;
+	account(f, n);
 	for (unsigned i = 0; i < n;) {
 		struct run r = run_at(a->start + ((u64)i << PAGE_SHIFT), n - i);
 
 		mmu->set_run(r.table, r.slot, f + i, r.n, pte_leaf_bits(prot, 1));
 		if (mmu->batch_end(&done)) {
 			abandon(a, i + done);
+			for (unsigned k = 0; k < n; k++)
+				unaccount(&(u32){(u32)frame_pfn(f[k]).n}, 1, shootdown_stamp());
 			return NULL;
 		}
 		i += r.n;
 	}
-	for (unsigned i = 0; i < n; i++)
-		atomic_fetch_add(&f[i]->aliases, 1);
 	return finish(a);
 }
 
@@ -156,8 +175,10 @@ void *vmap_pfn(pfn_t first, unsigned n, unsigned prot, const char *name)
 
 	KASSERT(prot & (VM_UC | VM_WC) && !(prot & VM_X), "vmap_pfn of %s with prot %#x", name,
 		prot);
-	KASSERT(!frame_valid(first) && !frame_valid(pfn_make(first.n + n - 1)),
-		"vmap_pfn of %s: frame %#lx is RAM; it would have two memory types", name, first.n);
+	for (unsigned i = 0; i < n; i++)
+		KASSERT(!frame_valid(pfn_make(first.n + i)),
+			"vmap_pfn of %s: frame %#lx is RAM; it would have two memory types", name,
+			first.n + i);
 	a = prepare(n, prot, name, CALLER());
 	if (!a)
 		return NULL;

@@ -17,13 +17,16 @@
 
 /*
  * vmap: the n frames at consecutive addresses, in array order. The array is not kept.
- *   => prot: VM_R or VM_W, with VM_LOCAL, VM_UC or VM_WC (never VM_X)
- *   => thread context, IRQs on, no spinlock held (it may purge when addresses run out)
+ *   => prot: VM_R or VM_W, with or without VM_LOCAL; the frames are in use, none is a page table
+ *   => thread context, no spinlock held; when addresses run out it purges and tries again, if IRQs are on
  *   => NULL: n is 0 or larger than the vmap area, no memory for tables, or no addresses; nothing changed
  */
 void *vmap(struct frame *const *f, unsigned n, unsigned prot) __must_check;
 
-/* vmap_pfn: n consecutive frame numbers that are not RAM of ours (device registers, framebuffers). */
+/*
+ * vmap_pfn: n consecutive frame numbers that are not RAM of ours (device registers, framebuffers).
+ *   => prot: VM_UC or VM_WC, with or without VM_W; otherwise as vmap
+ */
 void *vmap_pfn(pfn_t first, unsigned n, unsigned prot, const char *name) __must_check;
 
 /*

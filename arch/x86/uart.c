@@ -57,8 +57,8 @@ enum {
 #define FIFO_SIZE      16
 #define DIVISOR_115200 1
 #define LOOP_TEST_BYTE 0xae
-#define LOOP_WAIT_US   20000 /* a byte takes 87 us at 115200 baud */
-#define OUTPUT_WAIT_US 1000000
+#define LOOP_WAIT_US   20000   /* a byte takes 87 us at 115200 baud */
+#define OUTPUT_WAIT_US 5000000 /* half the watchdog's time: who prints may hold up other CPUs */
 
 static void uart_write(struct console_dev *dev, const char *s, size_t n);
 static void uart_flush(struct console_dev *dev);
@@ -196,6 +196,8 @@ static void uart_write(struct console_dev *dev __attribute__((unused)), const ch
 
 static void uart_flush(struct console_dev *dev __attribute__((unused)))
 {
+	stuck = false; /* the last chance is worth one more wait */
+	report_dropped();
 	if (!stuck)
 		wait_lsr(LSR_IDLE, OUTPUT_WAIT_US);
 }
