@@ -51,21 +51,24 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa)
 
 /*
  * A frame's last alias may still be writable in some TLB (policy tlb). Harmless for data whose old
- * owner behaves, fatal for a page table: so it is forgotten everywhere first.
+ * owner behaves, fatal for a page table: so it is forgotten everywhere first. Where it was mapped is
+ * not recorded, so everything is.
+ *   => false: it must be, but interrupts are off and we may not wait
  */
-static void forget_aliases(const struct frame *f)
+static bool forget_aliases(const struct frame *f)
 {
+	u64 stamp = atomic_read(&f->stamp);
 	struct gather g;
 
-	u64 stamp = atomic_read(&f->stamp);
-
 	if (!stamp || shootdown_covered(stamp))
-		return;
+		return true;
+	if (!irqs_enabled())
+		return false;
 	gather_begin(&g);
-	gather_add(&g, VMAP_BASE, GATHER_PAGES + 1,
-		   stamp); /* where it was mapped is not recorded: all */
+	gather_add(&g, VMAP_BASE, GATHER_PAGES + 1, stamp);
 	gather_flush(&g);
 	gather_end(&g);
+	return true;
 }
 
 int pt_alloc_table(int level, pfn_t *table)
@@ -78,10 +81,14 @@ int pt_alloc_table(int level, pfn_t *table)
 		memset(pt_entries(*table), 0, PAGE_SIZE);
 		return 0;
 	}
-	f = frame_alloc(0, FRAME_ZERO);
+	f = frame_alloc(0, 0);
 	if (!f)
 		return -ENOMEM;
-	forget_aliases(f);
+	if (!forget_aliases(f)) {
+		frame_free(f, 0);
+		return -ENOMEM;
+	}
+	memset(frame_virt(f), 0, PAGE_SIZE); /* not before it is ours alone */
 	f->type = FRAME_TABLE;
 	f->level = (u8)level;
 	*table = frame_pfn(f);
@@ -153,10 +160,10 @@ static int ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table)
 
 int pt_ensure(pfn_t root, vaddr_t va, u64 pages)
 {
-	vaddr_t end = va + (pages << PAGE_SHIFT);
+	u64 slot = pt_index(va, 1), tables = (slot + pages + PT_ENTRIES - 1) / PT_ENTRIES;
 	pfn_t table;
 
-	for (va = ALIGN_DOWN(va, pt_entry_size(2)); va < end; va += pt_entry_size(2)) {
+	for (va = ALIGN_DOWN(va, pt_entry_size(2)); tables--; va += pt_entry_size(2)) {
 		int err = ensure_path(root, va, 1, &table);
 
 		if (err)

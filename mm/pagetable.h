@@ -41,8 +41,8 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa);
 /*
  * pt_ensure: every level-1 table for [va, va + pages) exists afterwards.
  *   => 0 or -ENOMEM (tables made so far stay: they are empty and will be used)
- *   => thread context, IRQs on, no spinlock held: a frame that CPUs may still remember as writable
- *      memory is flushed before it becomes a table
+ *   => thread context, no spinlock held: a frame that CPUs may still remember as writable
+ *      memory is flushed before it becomes a table, or passed over (-ENOMEM) with IRQs off
  */
 int pt_ensure(pfn_t root, vaddr_t va, u64 pages) __must_check;
 

@@ -36,17 +36,17 @@ static struct run run_at(vaddr_t va, u64 pages)
 }
 
 /*
- * An area with its tables, ready to be written. Out of addresses, one purge may bring some home.
+ * An area with its tables, ready to be written. Out of addresses, a purge may bring some home.
  */
 static struct area *prepare(u64 pages, unsigned prot, const char *name, u64 mapper)
 {
 	struct area *a;
 
-	if (pages == 0 || pages > VMAP_SIZE >> PAGE_SHIFT)
+	if (pages == 0 || pages >= VMAP_SIZE >> PAGE_SHIFT)
 		return NULL;
 	a = area_alloc(pages, 1);
-	if (!a && irqs_enabled()) {
-		lazy_purge();
+	for (u64 home = 1; !a && home && irqs_enabled();) { /* others may take what we bring home */
+		home = lazy_purge();
 		a = area_alloc(pages, 1);
 	}
 	if (!a)

@@ -18,7 +18,8 @@
 /*
  * vmap: the n frames at consecutive addresses, in array order. The array is not kept.
  *   => prot: VM_R or VM_W, with or without VM_LOCAL; the frames are in use, none is a page table
- *   => thread context, no spinlock held; when addresses run out it purges and tries again, if IRQs are on
+ *   => thread context, no spinlock held; when addresses run out it purges and tries again; with IRQs
+ *      off it cannot wait for that and fails
  *   => NULL: n is 0 or larger than the vmap area, no memory for tables, or no addresses; nothing changed
  */
 void *vmap(struct frame *const *f, unsigned n, unsigned prot) __must_check;
