@@ -26,6 +26,19 @@ static enum lazy_policy policy; /* written with purge_lock held */
 
 static const char *const policy_names[] = {[LAZY_OFF] = "off", [LAZY_TLB] = "tlb"};
 
+static atomic_t freed; /* areas; only grows */
+
+u64 lazy_freed(void)
+{
+	return atomic_read(&freed);
+}
+
+static void come_home(struct area *a)
+{
+	area_free(a);
+	atomic_fetch_add(&freed, 1);
+}
+
 const char *lazy_policy_name(enum lazy_policy p)
 {
 	return policy_names[p];
@@ -67,7 +80,7 @@ static u64 reclaim_first(void)
 	if (a && shootdown_covered(a->stamp)) {
 		pages = a->pages;
 		remove_locked(a);
-		area_free(a);
+		come_home(a);
 		count(reclaim_areas);
 	}
 	spin_unlock(&lazy_lock);
@@ -123,7 +136,7 @@ static u64 purge_locked(void)
 		struct area *a = list_entry(pos, struct area, lazy);
 
 		list_del(&a->lazy);
-		area_free(a);
+		come_home(a);
 	}
 	return pages;
 }

@@ -28,6 +28,9 @@ u64 lazy_purge(void);
 /* => boot, before anything is unmapped */
 void lazy_init(enum lazy_policy policy, u64 max_pages);
 
+/* Areas that have come home since boot, by whomever: a failed search is worth repeating if it grew. */
+u64 lazy_freed(void);
+
 struct lazy_stats {
 	enum lazy_policy policy;
 	u64 areas, pages, max_pages; /* waiting now; the threshold */

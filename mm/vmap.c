@@ -41,14 +41,17 @@ static struct run run_at(vaddr_t va, u64 pages)
 static struct area *prepare(u64 pages, unsigned prot, const char *name, u64 mapper)
 {
 	struct area *a;
+	u64 freed;
 
 	if (pages == 0 || pages >= VMAP_SIZE >> PAGE_SHIFT)
 		return NULL;
-	a = area_alloc(pages, 1);
-	for (u64 home = 1; !a && home && irqs_enabled();) { /* others may take what we bring home */
-		home = lazy_purge();
+	KASSERT(!cpu_spinlocks_held(), "vmap while holding %u spinlocks", cpu_spinlocks_held());
+	do { /* others may take what we bring home, but then they have brought some too */
+		freed = lazy_freed();
 		a = area_alloc(pages, 1);
-	}
+		if (!a && irqs_enabled())
+			lazy_purge();
+	} while (!a && lazy_freed() != freed);
 	if (!a)
 		return NULL;
 	if (pt_ensure(kernel_root, a->start, pages)) {
