@@ -4,13 +4,13 @@
 # kernel and its images; tests/tests.mk, included at the end, holds the rules of the tests.
 #
 # Every target first has tools/setup.sh look for the programs it needs, and install them where that
-# can be done (tools/packages.txt is the list). Everything is made below $(O); nothing else is written.
+# can be done (tools/packages.txt is the list). All that is made lies below $(O).
 #
 # Variables:
 #   O=DIR              where to build                         (build; build-llvm with LLVM=1)
 #   LLVM=1             clang, ld.lld and llvm-* instead of gcc and binutils
 #   TOOLPREFIX=P       a cross toolchain's prefix, as in TOOLPREFIX=x86_64-elf-
-#   WERROR=1           warnings are errors (automatic checks use it; not meant for old or new compilers)
+#   WERROR=1           warnings are errors (for automatic checks, whose compiler is known)
 #   V=1                show the commands
 # Of the run targets:
 #   SMP=4 MEM=256M     CPUs and memory of the machine
@@ -19,7 +19,7 @@
 #   ACCEL=tcg          QEMU's -accel; kvm where you have it
 #   APPEND='...'       kernel command line, as in APPEND='run="test; check"'
 #   QEMU_ARGS='...'    more arguments for QEMU, as in QEMU_ARGS='-display gtk'
-#   GDB_ARGS='...'     more arguments for gdb
+#   GDB_ARGS='...'     more arguments for gdb, as in GDB_ARGS='-batch -ex bt'
 # Of the tests:
 #   JOBS=2             emulators that run at once
 #   FUZZ_SECONDS=3     how long each fuzzer looks for something new
@@ -64,7 +64,7 @@ CC := $(TOOLPREFIX)gcc
 LD := $(TOOLPREFIX)ld
 NM := $(TOOLPREFIX)nm
 STRIP := $(TOOLPREFIX)strip
-BUILD_NEEDS := $(if $(TOOLPREFIX),cross,build)
+BUILD_NEEDS := build
 endif
 NASM := nasm
 PYTHON := python3 -B
@@ -78,11 +78,13 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 # directory's name out of the image: two builds anywhere give the same bytes (make repro).
 CFLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-pic -fno-pie -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
-	-fno-asynchronous-unwind-tables -O2 -g -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) -I.
-# Asked when a file is compiled, not when this file is read: the compiler may have to be installed first.
+	-fno-asynchronous-unwind-tables -O2 -g "-ffile-prefix-map=$(CURDIR)=." $(WARNINGS) -I.
+# Asked when a file is compiled, not when this is read: the compiler may not be installed yet.
 NOSTDINC = -nostdinc -isystem $$($(CC) -print-file-name=include)
-NASMFLAGS := -f elf64 -g -F dwarf --reproducible -I./ $(if $(WERROR),-Werror)
+# No line numbers of assembly: NASM would write the directory's name with them.
+NASMFLAGS := -f elf64 --reproducible -I./ $(if $(WERROR),-Werror)
 LDFLAGS := -T linker.ld -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=none \
+	--orphan-handling=error \
 	$(if $(WERROR),--fatal-warnings)
 
 # --- Sources ----------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ $(O)/obj/%.asm.o: %.asm $(O)/obj/flags | need-$(BUILD_NEEDS)
 
 # Linked twice: the first image tells where every function lies, the second holds that table, for
 # backtraces. The table follows all code, so no function moves between the two.
-$(O)/lazymap.pass1: $(OBJS) $(O)/obj/symbols1.o linker.ld
+$(O)/lazymap.pass1: $(OBJS) $(O)/obj/symbols1.o linker.ld $(O)/link/flags
 	$(call say,LD,$@)
 	$(Q)$(LD) $(LDFLAGS) $(OBJS) $(O)/obj/symbols1.o -o $@
 
@@ -133,7 +135,8 @@ $(O)/obj/symbols%.o: $(O)/obj/symbols%.asm
 
 # A file that is rewritten only when the tools or flags differ from the last time; all that depends
 # on it is then made anew.
-$(O)/obj/flags: flags = $(CC) $(CFLAGS) $(LD) $(LDFLAGS) $(NASM) $(NASMFLAGS)
+$(O)/obj/flags: flags = $(CC) $(CFLAGS) $(NASM) $(NASMFLAGS)
+$(O)/link/flags: flags = $(LD) $(LDFLAGS) $(OBJS)
 $(O)/host/flags: flags = $(HOSTCC) $(HOST_CFLAGS)
 $(O)/fuzz/flags: flags = $(FUZZ_CFLAGS)
 $(O)/%/flags: FORCE
@@ -156,7 +159,7 @@ $(O)/lazymap.iso: $(O)/lazymap.stripped iso/grub.cfg tools/mkiso.sh | need-iso
 # --- Running ----------------------------------------------------------------------------------
 
 # Through the environment, so that any quote may stand in them.
-export APPEND QEMU_ARGS
+export APPEND QEMU_ARGS GDB_ARGS
 RUN = $(PYTHON) tests/harness/run.py --build $(O) --smp $(SMP) --mem $(MEM) --cpu $(CPU) \
 	--kind $(MACHINE) --accel $(ACCEL) --append="$$APPEND" --extra="$$QEMU_ARGS"
 
@@ -177,7 +180,7 @@ run-bochs: iso | need-bochs ## the same, in Bochs (slower, and stricter than QEM
 	@$(RUN) --door bochs
 
 gdb: $(ELF) | need-run need-gdb ## boot in QEMU under gdb, stopped at kernel_main
-	@$(RUN) --door pvh --gdb $(GDB_ARGS)
+	@$(RUN) --door pvh --gdb="$$GDB_ARGS"
 
 # --- Set-up -----------------------------------------------------------------------------------
 
@@ -189,11 +192,29 @@ need-%: FORCE
 doctor: ## look for all that the targets need; installs nothing
 	@tools/setup.sh --look
 
+# --- The tree itself --------------------------------------------------------------------------
+
+.PHONY: lint format repro
+lint: | need-lint ## include rules, formats, leftovers; plants violations first and must see them
+	@$(PYTHON) tools/lint.py
+
+format: | need-lint ## let clang-format rewrite the C files
+	@$(PYTHON) tools/lint.py --format
+
+repro: | need-$(BUILD_NEEDS) need-iso ## build in two directories; ELF and ISO must be the same
+	@tools/repro.sh
+
+# For editors and analysers: how each C file is compiled.
+compile_commands.json: FORCE ## for editors: how each file is compiled
+	@$(PYTHON) tools/compile_commands.py \
+		'$(CC) $(CFLAGS)' $(filter %.c,$(SRCS)) \
+		-- '$(HOSTCC) $(HOST_CFLAGS)' $(wildcard tests/host/*.c tests/fuzz/*.c) > $@
+
 # --- Housekeeping -----------------------------------------------------------------------------
 
 .PHONY: help clean
 help: ## this list
-	@sed -n 's/^#   \([A-Z]*=.*\)/  \1/p' Makefile
+	@sed -n 's/^#   \([A-Z_]*=.*\)/  \1/p' Makefile
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk | expand -t 28
 
 clean: ## remove what was built

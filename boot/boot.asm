@@ -4,7 +4,7 @@
 ; segments, paging and interrupts off, and EBX pointing to what the loader has to say:
 ;
 ;   multiboot2_entry	GRUB and its kind; EAX is a magic number (Multiboot2 specification 2.0, 3.3)
-;   pvh_entry		`qemu -kernel`, Xen PVH and others; the magic number is the first word at EBX
+;   pvh_entry		`qemu -kernel`, Xen PVH and others; the magic number is the word at EBX
 ;			(Xen: docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h)
 ;
 ; From there both go one way: is this a CPU we can run on, build page tables, switch to 64-bit mode,
@@ -39,7 +39,7 @@ PAGE_SIZE	equ 4096
 DOOR_MULTIBOOT2	equ 1				; enum boot_door, boot/boot_info.h
 DOOR_PVH	equ 2
 
-MB2_HEADER_MAGIC equ 0xe85250d6			; 3.1.1
+MB2_HEADER_MAGIC equ 0xe85250d6			; 3.1.2
 MB2_LOADER_MAGIC equ 0x36d76289			; 3.3
 PVH_MAGIC	equ 0x336ec578			; start_info.h
 
@@ -49,13 +49,13 @@ extern kernel_main
 
 boot_image_base	equ IMAGE_BASE
 
-; The multiboot2 header: a checksummed head (3.1.1), then tags (3.1.3), each 8-byte aligned and
+; The multiboot2 header: a checksummed head (3.1.2), then tags (3.1.3), each 8-byte aligned and
 ; saying its size without the padding. Optional tags ask: a loader that cannot comply goes on.
 
 MB2_ARCH_I386	equ 0
 MB2_TAG_END	equ 0
 MB2_TAG_REQUEST	equ 1				; 3.1.4: information we can use (types of 3.6)
-MB2_TAG_ENTRY	equ 3				; 3.1.7: enter here, not at the ELF entry
+MB2_TAG_ENTRY	equ 3				; 3.1.6: enter here, not at the ELF entry
 MB2_TAG_CONSOLE	equ 4				; 3.1.9
 MB2_TAG_FB	equ 5				; 3.1.10: width, height, depth; 0 is "any"
 MB2_TAG_ALIGN	equ 6				; 3.1.11: modules begin at page boundaries
@@ -254,7 +254,7 @@ print:						; the text at ESI, to its NUL
 .end:
 	ret
 
-fail_head:	db "lazymap cannot start: ", 0
+fail_head:	db "Lazymap cannot start: ", 0
 fail_tail:	db 13, 10, "LAZYMAP: FAIL 1", 13, 10, 0
 
 ; In force until cpu_init() loads the kernel's.

@@ -13,8 +13,8 @@
 #include "boot/boot_info.h"
 #include "kernel/errno.h"
 #include "kernel/string.h"
-#include "mm/types.h"
 
+#define PAGE_SIZE 4096ull
 #define MAX_EDGES (2 * BOOT_MAX_RANGES)
 
 int boot_info_add_range(struct boot_info *bi, u64 start, u64 len, u32 type, const char **why)
@@ -113,7 +113,7 @@ int boot_info_normalise(struct boot_info *bi, const char **why)
 	for (unsigned i = 0; i + 1 < nr_edges; i++) {
 		struct mem_range piece = {edges[i], edges[i + 1], type_at(bi, edges[i])};
 
-		/* Equal edges make an empty piece, which the next one, of the same type, extends. */
+		/* An empty piece (equal edges) joins the next one, which is of its type. */
 		if (!piece.type)
 			continue;
 		usable |= piece.type == MEM_USABLE;

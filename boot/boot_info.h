@@ -63,15 +63,16 @@ struct boot_info {
 };
 
 /*
- * How a parser reads physical memory: => a pointer to [pa, pa+len) or NULL where that cannot be read,
- * also where pa + len wraps. What it points to may be unaligned, and is good until the parser returns.
- * The kernel's reads through the boot map; tests and fuzzers pass one that knows every byte's bounds.
+ * How a parser reads physical memory: => a pointer to [pa, pa+len) or NULL where that cannot be
+ * read, also where pa + len wraps. What it points to may be unaligned, and is good until the
+ * parser returns. The kernel's reads through the boot map; tests and fuzzers pass one that knows
+ * every byte's bounds.
  */
 typedef const void *(*phys_reader)(paddr_t pa, u64 len);
 
 /*
  * boot_info_from_multiboot2 / _from_pvh: parse the structure at `pa`.
- *   => 0, or -EINVAL / -EFAULT / -E2BIG with *why a sentence for the console; *bi is then worth nothing
+ *   => 0, or -EINVAL / -EFAULT / -E2BIG with *why a sentence for the console and *bi half filled
  *   => reads nothing outside what `read` grants and the structure's own stated size
  *   => a framebuffer we cannot draw on is left out; that is no error
  *   => multiboot2 specification 2.0, 3.6; Xen public/arch-x86/hvm/start_info.h
@@ -94,7 +95,7 @@ int boot_info_normalise(struct boot_info *bi, const char **why);
  */
 int cmdline_get(const char *cmdline, const char *key, char *out, size_t size);
 
-/* => 0 with *out set, -ENOENT (left alone), or -EINVAL/-ERANGE (left alone); numbers as in parse_u64() */
+/* => 0 with *out set, or -ENOENT, -EINVAL, -ERANGE and it is left alone; numbers: parse_u64() */
 int cmdline_get_u64(const char *cmdline, const char *key, u64 *out);
 
 /*
@@ -102,14 +103,14 @@ int cmdline_get_u64(const char *cmdline, const char *key, u64 *out);
  *
  * boot_info_add_range: a range as the loader gave it (any alignment, any order, overlaps allowed;
  * types that enum mem_type does not name count as reserved).
- *   => 0, or -EINVAL (wraps, or beyond BOOT_PHYS_LIMIT) / -E2BIG (more than BOOT_MAX_RANGES) with *why
+ *   => 0, or -EINVAL (wraps, or beyond BOOT_PHYS_LIMIT) / -E2BIG (BOOT_MAX_RANGES) with *why
  *   => an empty range is ignored
  */
 int boot_info_add_range(struct boot_info *bi, u64 start, u64 len, u32 type, const char **why);
 
 /*
  * boot_info_add_module: the next module, its name still empty.
- *   => 0, or -EINVAL (wraps, or beyond BOOT_PHYS_LIMIT) / -E2BIG (more than BOOT_MAX_MODULES) with *why
+ *   => 0, or -EINVAL (wraps, or beyond BOOT_PHYS_LIMIT) / -E2BIG (BOOT_MAX_MODULES) with *why
  */
 int boot_info_add_module(struct boot_info *bi, u64 start, u64 len, struct boot_module **m,
 			 const char **why);

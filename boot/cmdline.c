@@ -4,9 +4,9 @@
  *
  * A quote switches quoting on or off, and while it is on blanks belong to the word; the quotes
  * themselves vanish. It may begin anywhere in a word, because of GRUB: what is typed there as
- * run="test; check" arrives as "run=test; check", and quotes that come out of a GRUB variable arrive
- * as run=\"test; check\". Hence a backslash vanishes, too. No value of ours needs either character.
- * A quote that is never closed ends with the line.
+ * run="test; check" arrives as "run=test; check", and quotes that come out of a GRUB variable
+ * arrive as run=\"test; check\". Hence a backslash vanishes, too. No value of ours needs either
+ * character. A quote that is never closed ends with the line.
  */
 #include "boot/boot_info.h"
 #include "kernel/errno.h"
@@ -36,7 +36,7 @@ static char word_next(struct cursor *c)
 	return 0;
 }
 
-/* Goes to the next word's end. => it is `key` or `key=value`; then *value is where its value begins */
+/* Goes to the word's end. => it is `key` or `key=value`; then *value is where its value begins */
 static bool word_match(struct cursor *c, const char *key, struct cursor *value)
 {
 	char ch = word_next(c);

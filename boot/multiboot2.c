@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * The multiboot2 door's hand-over: a run of tags in one piece of memory of a stated size. The piece
- * is asked for once and as a whole; then every tag must lie in it, and everything that is taken from
- * a tag must lie in the tag. Tags may come in any order and are copied before they are looked at, as
- * nothing says that the loader aligned them. Types we do not know are skipped, as the specification
- * (3.6.1) wants. Layout: boot/multiboot2.h.
+ * The multiboot2 door's hand-over: a run of tags in one piece of memory of a stated size. The
+ * piece is asked for once and as a whole; then every tag must lie in it, and everything that is
+ * taken from a tag must lie in the tag. Tags may come in any order and are copied before they are
+ * looked at, as nothing says that the loader aligned them. Types we do not know are skipped, as
+ * the specification (3.6) wants. Layout: boot/multiboot2.h.
  */
 #include "boot/multiboot2.h"
 #include "boot/boot_info.h"
 #include "kernel/errno.h"
 #include "kernel/string.h"
 
-/* Real ones have a few KiB. A larger one is no hand-over but garbage, and would be read for long. */
+/* Real ones have a few KiB; a larger one is garbage, and would be read for long. */
 #define MAX_SIZE (1 * MiB)
 
 /* A tag without its head. */
@@ -30,7 +30,8 @@ static bool take(struct body b, u32 at, void *dst, u32 n)
 }
 
 /*
- * The string that begins at `at`, cut to `size` bytes with its NUL. => `at` is not beyond the body's end
+ * The string that begins at `at`, cut to `size` bytes with its NUL. => `at` is not beyond the
+ * body's end
  *   => its length, or -EINVAL: it does not end within the body
  */
 static int take_string(struct body b, u32 at, char *dst, size_t size)
@@ -110,7 +111,7 @@ static bool rgb_usable(const struct mb2_rgb *rgb, u8 bpp)
 	       rgb->blue_pos + 8 <= bpp;
 }
 
-/* A mode we cannot draw in is left out, for there is a serial console; one that cannot be is an error. */
+/* A mode we cannot draw in is left out: there is a serial console. An impossible one is refused. */
 static int read_framebuffer(struct boot_info *bi, struct body b, const char **why)
 {
 	struct mb2_framebuffer fb;

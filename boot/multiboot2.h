@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the multiboot2 door is handed (Multiboot2 specification 2.0, 3.6): a total size, then tags at
- * 8-byte boundaries, each with its type and its size without the padding, up to an end tag. Below
- * are the tags that concern us; none of the structures has padding inside or at its end.
+ * What the multiboot2 door is handed (Multiboot2 specification 2.0, 3.6): a total size, then tags
+ * at 8-byte boundaries, each with its type and its size without the padding, up to an end tag.
+ * Below are the tags that concern us; none of the structures has padding inside or at its end.
  */
 #ifndef BOOT_MULTIBOOT2_H
 #define BOOT_MULTIBOOT2_H
@@ -23,8 +23,8 @@ struct mb2_tag {
 
 enum mb2_tag_type {
 	MB2_END = 0,
-	MB2_CMDLINE = 1,     /* 3.6.3: a string */
-	MB2_LOADER = 2,	     /* 3.6.5: a string */
+	MB2_CMDLINE = 1,     /* 3.6.5: a string */
+	MB2_LOADER = 2,	     /* 3.6.9: a string */
 	MB2_MODULE = 3,	     /* 3.6.6 */
 	MB2_MMAP = 6,	     /* 3.6.8 */
 	MB2_FRAMEBUFFER = 8, /* 3.6.12 */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The PVH door's hand-over: one structure with pointers to everything else. Each pointer is one that
- * may lie, so everything is read through the phys_reader, whole arrays at once and strings byte by
- * byte up to their NUL, and copied before it is looked at. Layout: boot/pvh.h.
+ * The PVH door's hand-over: one structure with pointers to everything else. Each pointer is one
+ * that may lie, so everything is read through the phys_reader, whole arrays at once and strings
+ * byte by byte up to their NUL, and copied before it is looked at. Layout: boot/pvh.h.
  */
 #include "boot/pvh.h"
 #include "boot/boot_info.h"

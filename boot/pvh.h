@@ -39,7 +39,7 @@ struct pvh_module {
 struct pvh_memmap_entry {
 	u64 start;
 	u64 size;
-	u32 type; /* as E820's, which enum mem_type follows; 6 (disabled), 7 (persistent): reserved to us */
+	u32 type; /* as E820's, which enum mem_type follows; higher ones are reserved to us */
 	u32 reserved;
 };
 

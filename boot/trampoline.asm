@@ -20,10 +20,10 @@ ARGS_STACK_TOP	equ TRAMPOLINE_ARGS + 8
 ARGS_ENTRY	equ TRAMPOLINE_ARGS + 16
 ARGS_ARG	equ TRAMPOLINE_ARGS + 24
 
-FILL	equ 0xcc			; INT3: who strays past the end of the code finds out at once
+FILL	equ 0xcc			; INT3: straying past the code is found out at once
 
 section .rodata
-global trampoline_start, trampoline_end
+global trampoline_start
 align 16
 
 bits 16
@@ -91,4 +91,3 @@ far64:	dd 0				; long_mode's address
 
 	times TRAMPOLINE_ARGS - ($ - trampoline_start) db FILL
 	times TRAMPOLINE_SIZE - TRAMPOLINE_ARGS db 0
-trampoline_end:

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The monitor's windows into mm/: who owns memory and addresses, what the tables say, what waits. */
+/*
+ * The monitor's windows into mm/: who owns memory and addresses, what the tables say, what waits.
+ */
 #include "kernel/cpu.h"
 #include "kernel/errno.h"
 #include "kernel/monitor.h"

@@ -23,7 +23,7 @@
 #include "mm/frame.h"
 #include "mm/shootdown.h"
 
-/* => the command that follows `name` in the alphabet, NULL after the last; the section is in link order */
+/* => the command after `name` in the alphabet, or NULL; the section itself is in link order */
 static const struct command *command_after(const char *name)
 {
 	const struct command *next = NULL;

@@ -75,7 +75,7 @@ static void show_all(void)
 		u64 pos = d->seen, lost = 0;
 		size_t n;
 
-		/* seen moves on after the write: what a panic interrupts is shown again, in full. */
+		/* Only after the write: what a panic interrupts is shown again. */
 		for (; (n = log_read(&pos, text, &lost)) > 0; WRITE_ONCE(d->seen, pos)) {
 			if (lost)
 				show_lost(d, lost);
@@ -106,7 +106,7 @@ static void show(void)
 	while (!shown(end) && !atomic_read(&panic_cpu)) {
 		if (pending(end) && atomic_cmpxchg(&owner, 0, me)) {
 			show_all();
-			/* Let go with a full barrier, and only then look for what came meanwhile. */
+			/* Let go, a full barrier, and only then look what came meanwhile. */
 			atomic_xchg(&owner, 0);
 			end = log_end();
 		} else if (atomic_read(&owner) == me || !may_wait()) {

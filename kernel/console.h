@@ -12,11 +12,11 @@
 
 struct console_dev {
 	const char *name;
-	/* Shows n bytes. => any context, one call at a time (but for a panic inside one); bounded */
+	/* Shows n bytes, in bounded time. => any context; one call at a time, but in a panic */
 	void (*write)(struct console_dev *dev, const char *s, size_t n);
 	/* Waits, bounded, until all that was written has left the machine. => may be NULL */
 	void (*flush)(struct console_dev *dev);
-	/* Moves what the device has received into console_input(). => thread context; may be NULL */
+	/* Gives what has been received to console_input(). => thread context; may be NULL */
 	void (*poll)(struct console_dev *dev);
 	bool polled; /* its input comes by poll() only: no interrupt wakes the reader */
 	/* The console's: */

@@ -3,7 +3,10 @@
 #ifndef KERNEL_DEMO_H
 #define KERNEL_DEMO_H
 
-/* The few lines of every boot: map, read on all CPUs, unmap lazily, purge. => thread context, IRQs on */
+/*
+ * The few lines of every boot: map, read on all CPUs, unmap lazily, purge. => thread context, IRQs
+ * on
+ */
 void demo_boot_story(void);
 
 #endif

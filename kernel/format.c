@@ -252,7 +252,7 @@ static const char *convert(struct out *o, const char *f, va_list *ap)
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	struct out o = {buf, size, 0};
-	va_list args; /* a va_list may be an array type: only a local copy has an address to pass on */
+	va_list args; /* of a parameter, a va_list's address has another type: pass on a copy's */
 
 	va_copy(args, ap);
 	while (*fmt) {

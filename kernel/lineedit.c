@@ -11,12 +11,12 @@
  *   Ctrl-L      clear the screen               Ctrl-C     give the line up
  *
  * Moving left is '\b' and moving right is echoing the character again, so any terminal will do, a
- * screen of our own included. The price: '\b' stops at the screen's left edge, so a line longer than
- * the screen is wide is edited correctly but shown badly.
+ * screen of our own included. The price: '\b' stops at the screen's left edge, so a line that is
+ * longer than the screen is wide is edited correctly but shown badly.
  *
  * Special keys arrive as ESC [ ... or ESC O ... (ECMA-48 5.4; xterm's and the VT220's numbers);
- * a sequence that is not known is swallowed whole. Bytes that do not fit ring the bell and spoil the
- * line: half of a command must not run. Next: kernel/monitor.c.
+ * a sequence that is not known is swallowed whole. Bytes that do not fit ring the bell and spoil
+ * the line: half of a command must not run. Next: kernel/monitor.c.
  */
 #include "kernel/lineedit.h"
 #include "kernel/string.h"
@@ -276,7 +276,7 @@ static enum line_event control_key(struct lineedit *le, char c)
 	return LINE_MORE;
 }
 
-/* A key that came as an escape sequence with this last byte. => the letter key that does the same, or 0 */
+/* An escape sequence ended with `final`. => the letter key that does the same, or 0 */
 static char special_key(char final, unsigned param)
 {
 	static const char by_number[] = {

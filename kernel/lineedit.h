@@ -16,9 +16,18 @@ enum line_event {
 	LINE_TOO_LONG, /* Enter, but some bytes did not fit: the line must not be used */
 };
 
+/* Inside an escape sequence: after ESC, ESC [ or ESC O. */
+enum key_state {
+	KEY_PLAIN,
+	KEY_ESC,
+	KEY_CSI,
+	KEY_SS3
+};
+
 struct lineedit {
 	/* What the editor is given. */
-	void (*echo)(const char *s, size_t n); /* shows bytes: text, '\b', '\r', '\n', '\a', ESC [ H and ESC [ J */
+	/* Shows bytes: text, '\b', '\n', '\a', and ESC [ H ESC [ J to clear the screen. */
+	void (*echo)(const char *s, size_t n);
 	/*
 	 * => the i-th word (from 0) that may stand at line[start..], or NULL after the last; the
 	 *    editor itself picks those that begin with what is typed. NULL: no completion.
@@ -32,7 +41,7 @@ struct lineedit {
 	bool overflow;	   /* a byte found no room since the line was last empty */
 
 	/* The input's state. */
-	enum { KEY_PLAIN, KEY_ESC, KEY_CSI, KEY_SS3 } state;
+	enum key_state state;
 	unsigned param; /* number inside ESC [ n ~ */
 	bool after_cr;	/* a '\n' now belongs to the '\r' before it */
 

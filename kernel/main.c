@@ -56,7 +56,9 @@ static u16 pm_timer_port;
 extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
 	image_end[], boot_stack_guard[];
 
-/* Something from outside makes it impossible to go on: say so and leave, without a panic's noise. */
+/*
+ * Something from outside makes it impossible to go on: say so and leave, without a panic's noise.
+ */
 static void refuse(const char *what, const char *why)
 {
 	printk("Lazymap cannot start: %s: %s\n", what, why);

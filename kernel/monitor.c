@@ -85,10 +85,10 @@ static int next_command(char **line, char *argv[CMD_MAX_ARGS + 1])
 	return argc;
 }
 
-/* Levenshtein's distance: how many letters to add, drop or change. => at most NAME_MAX long */
+/* Levenshtein's distance: how many letters to add, drop or change. => of b, the first NAME_MAX */
 static unsigned distance(const char *a, const char *b)
 {
-	unsigned row[NAME_MAX + 1], n = (unsigned)strlen(b);
+	unsigned row[NAME_MAX + 1], n = (unsigned)strnlen(b, NAME_MAX);
 
 	for (unsigned j = 0; j <= n; j++)
 		row[j] = j;
@@ -112,7 +112,7 @@ static void print_unknown(const char *name)
 	unsigned best = HINT_DISTANCE + 1;
 
 	for (const struct command *c = __start_commands; c < __stop_commands; c++) {
-		unsigned d = strlen(name) <= NAME_MAX ? distance(name, c->name) : best;
+		unsigned d = distance(name, c->name);
 
 		if (d < best) {
 			best = d;

@@ -31,14 +31,15 @@ extern const struct command __start_commands[], __stop_commands[];
 /*
  * COMMAND(name, usage, help) { body using argc, argv }
  */
-#define COMMAND(cmd, usage_, help_)                                                                \
-	static int cmd_##cmd(int argc, char **argv);                                               \
-	static const struct command command_##cmd                                                  \
-		__attribute__((section("commands"), used)) = {#cmd, usage_, help_, cmd_##cmd};     \
+#define COMMAND(cmd, usage_, help_)                                                            \
+	static int cmd_##cmd(int argc, char **argv);                                           \
+	static const struct command command_##cmd                                              \
+		__attribute__((section("commands"), used)) = {#cmd, usage_, help_, cmd_##cmd}; \
 	static int cmd_##cmd(int argc __attribute__((unused)), char **argv __attribute__((unused)))
 
 /*
- * monitor_exec: run one line, "cmd args; cmd args"; 'quotes' or "quotes" hold blanks and semicolons.
+ * monitor_exec: run one line, "cmd args; cmd args"; 'quotes' or "quotes" hold blanks and
+ * semicolons.
  *   => thread context, IRQs on
  *   => 0, or the first failing command's status; the commands after it run as well, but not
  *      those after one that was interrupted (-EINTR)
@@ -49,7 +50,10 @@ int monitor_exec(const char *line);
 /* Runs run="..." if given and exits, else prompts for ever. => thread context; never returns */
 void monitor_main(void) __noreturn;
 
-/* Leaves the machine: prints the last line "LAZYMAP: PASS" or "LAZYMAP: FAIL n" and exits QEMU with 33 or 35. */
+/*
+ * Leaves the machine: prints the last line "LAZYMAP: PASS" or "LAZYMAP: FAIL n" and exits QEMU
+ * with 33 or 35.
+ */
 void machine_exit(int status) __noreturn;
 
 #endif

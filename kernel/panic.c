@@ -17,6 +17,7 @@
  */
 #include <stdarg.h>
 #include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
 #include "arch/x86/idt.h"
 #include "arch/x86/regs.h"
 #include "kernel/atomic.h"
@@ -62,13 +63,11 @@ static bool read_word(vaddr_t va, u64 *out)
 	return true;
 }
 
-static void print_backtrace(u64 rip, u64 rbp)
+/* The return addresses on the stack, from the frame at `rbp` on. */
+static void print_callers(u64 rbp)
 {
 	u64 ret, next;
 
-	printk("backtrace:\n");
-	if (rip)
-		print_location("  ", rip, false);
 	for (int i = 0; i < BACKTRACE_MAX; i++) {
 		if (!read_word(rbp, &next) || !read_word(rbp + 8, &ret) || !in_image(ret))
 			return;
@@ -76,6 +75,25 @@ static void print_backtrace(u64 rip, u64 rbp)
 		rbp = next;
 	}
 	printk("  ...\n");
+}
+
+static void print_backtrace(const struct trap_frame *f)
+{
+	u64 caller;
+
+	printk("backtrace:\n");
+	print_location("  ", f->rip, false);
+	/* A jump to nowhere has not made a frame; its return address is on top of the stack. */
+	if (!in_image(f->rip) && read_word(f->rsp, &caller) && in_image(caller))
+		print_location("  ", caller, true);
+	print_callers(f->rbp);
+}
+
+/* => rbp: of the function that asks for it, which is left out */
+static void print_own_backtrace(u64 rbp)
+{
+	printk("backtrace:\n");
+	print_callers(rbp);
 }
 
 static void print_registers(const struct trap_frame *f)
@@ -95,9 +113,12 @@ static void print_registers(const struct trap_frame *f)
  */
 static bool claim(void)
 {
-	u64 me = cpu_id() + 1;
+	u64 me;
 
 	irq_disable();
+	if (!rdmsr(MSR_GS_BASE)) /* a panic before the CPU knows who it is */
+		cpu_init_boot();
+	me = cpu_id() + 1;
 	if (!atomic_cmpxchg(&owner, 0, me) && atomic_read(&owner) != me)
 		cpu_halt_forever(); /* the owner's NMI finds us here and shows who called */
 	if (++depth > 2)
@@ -139,6 +160,7 @@ static void print_others(cpumask_t others, unsigned but)
 	}
 }
 
+/* => f: the interrupted code, or NULL: then rbp is panic()'s frame */
 static void vreport(const struct trap_frame *f, u64 rbp, const char *fmt, va_list ap)
 {
 	bool first = claim();
@@ -152,9 +174,12 @@ static void vreport(const struct trap_frame *f, u64 rbp, const char *fmt, va_lis
 	vprintk(fmt, ap);
 	printk("\n");
 	if (first) {
-		if (f)
+		if (f) {
 			print_registers(f);
-		print_backtrace(f ? f->rip : 0, rbp);
+			print_backtrace(f);
+		} else {
+			print_own_backtrace(rbp);
+		}
 		print_others(others, MAX_CPUS);
 	}
 }
@@ -174,7 +199,7 @@ void panic_trap(const struct trap_frame *f, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vreport(f, f->rbp, fmt, ap);
+	vreport(f, 0, fmt, ap);
 	va_end(ap);
 	machine_exit(1);
 }
@@ -203,12 +228,12 @@ void cpu_unresponsive(unsigned cpu, const char *what)
 	others = stop_others();
 	printk("\nPANIC on cpu %u (%s): cpu %u does not answer: %s (waited %d s)\n", cpu_id(),
 	       thread_name(this_cpu()->current), cpu, what, WATCHDOG_SECONDS);
-	print_backtrace(0, (u64)__builtin_frame_address(0));
+	print_own_backtrace((u64)__builtin_frame_address(0));
 	if (atomic_read(&stopped_mask) & cpu_bit(cpu)) {
 		printk("cpu %u (%s), where an NMI stopped it:\n", cpu,
 		       thread_name(cpus[cpu].current));
 		print_registers(&stopped[cpu]);
-		print_backtrace(stopped[cpu].rip, stopped[cpu].rbp);
+		print_backtrace(&stopped[cpu]);
 		print_others(others, cpu);
 	} else {
 		print_others(others, MAX_CPUS);

@@ -9,11 +9,11 @@
 #define PSF_MAX_HEIGHT 64
 
 struct psf_font {
-	const u8 *glyphs;    /* in the caller's data */
-	u32 nr_glyphs;	     /* at least 128: ASCII is there */
-	u32 width, height;   /* pixels */
-	u32 row_bytes;	     /* of a glyph, (width + 7) / 8 */
-	u32 glyph_bytes;     /* height * row_bytes */
+	const u8 *glyphs;  /* in the caller's data */
+	u32 nr_glyphs;	   /* at least 128: ASCII is there */
+	u32 width, height; /* pixels */
+	u32 row_bytes;	   /* of a glyph, (width + 7) / 8 */
+	u32 glyph_bytes;   /* height * row_bytes */
 };
 
 /*

@@ -17,9 +17,9 @@ typedef struct spinlock {
 	irqflags_t irqflags; /* the holder's, to be restored */
 } spinlock_t;
 
-#define SPINLOCK_INIT(n)                                                                           \
-	{                                                                                          \
-		.name = (n)                                                                        \
+#define SPINLOCK_INIT(n)    \
+	{                   \
+		.name = (n) \
 	}
 
 /*

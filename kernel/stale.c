@@ -120,7 +120,10 @@ static int with_other_cpu(struct experiment *x)
 	return 0;
 }
 
-/* The reader is this CPU: no hand-over, but a tick may come between and flush; then it shows nothing. */
+/*
+ * The reader is this CPU: no hand-over, but a tick may come between and flush; then it shows
+ * nothing.
+ */
 static int alone(struct experiment *x)
 {
 	x->res->before_faulted = probe_read(x->va, &x->res->before);

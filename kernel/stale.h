@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The experiment behind `demo stale` and the tests: can a CPU read through a mapping that is gone? */
+/*
+ * The experiment behind `demo stale` and the tests: can a CPU read through a mapping that is gone?
+ */
 #ifndef KERNEL_STALE_H
 #define KERNEL_STALE_H
 
@@ -20,7 +22,8 @@ struct stale_result {
 };
 
 /*
- * stale_experiment: CPU `reader` looks three times; this CPU unmaps in between (policy tlb, set for the duration).
+ * stale_experiment: CPU `reader` looks three times; this CPU unmaps in between (policy tlb, set
+ * for the duration).
  *   => thread context, IRQs on; reader is online; it may be this CPU
  *   => 0 or -ENOMEM
  */

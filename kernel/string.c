@@ -5,9 +5,9 @@
  * that parses a command line needs, and no more.
  *
  * Copying and filling use the string instructions: one instruction for the processor, and one for
- * an emulator that translates a loop over and over. The bulk goes in 8-byte steps, because without
- * ERMSB (SDM vol. 1, 7.3.9.3) and in an emulator the time goes by the number of steps. The direction
- * flag is clear in all C code (System V ABI, 3.2.1), so only the backward copy touches it.
+ * an emulator, where every instruction costs. The bulk goes in 8-byte steps, because without
+ * ERMSB (SDM vol. 1, 7.3.9.3) and in an emulator the time goes by the number of steps. The
+ * direction flag is clear in all C code (System V ABI, 3.2.1): only the backward copy touches it.
  *
  * These are the first functions to look at with `make test-host`: the tests compare them with
  * libc's on random input. Next: kernel/format.c.

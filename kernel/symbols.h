@@ -20,7 +20,8 @@ extern const char symtab_names[];
 
 /*
  * symbol_lookup: the function that holds `addr`.
- *   => its name with *offset = addr - its start, or NULL (not in the image's text, or an empty table)
+ *   => its name with *offset = addr - its start, or NULL (not in the image's text, or an empty
+ *      table)
  *   => any context; offset may be NULL
  */
 const char *symbol_lookup(u64 addr, u64 *offset);

@@ -16,10 +16,11 @@ struct ktest {
 } __aligned_to(32);
 
 /* KTEST(suite, name) { body }; shown as suite/name */
-#define KTEST(suite_, name_)                                                                       \
-	static void ktest_##suite_##_##name_(void);                                                \
-	static const struct ktest ktest_entry_##suite_##_##name_ __attribute__((                   \
-		section("ktests"), used)) = {#suite_, #name_, ktest_##suite_##_##name_};           \
+#define KTEST(suite_, name_)                                                           \
+	static void ktest_##suite_##_##name_(void);                                    \
+	static const struct ktest ktest_entry_##suite_##_##name_                       \
+		__attribute__((section("ktests"), used)) = {#suite_, #name_,           \
+							    ktest_##suite_##_##name_}; \
 	static void ktest_##suite_##_##name_(void)
 
 /* Records a failure and goes on. => any CPU, thread or interrupt context */
@@ -29,17 +30,17 @@ void test_skip(const char *fmt, ...) __printf_like(1, 2);
 /* => has the running test failed so far? */
 bool test_failed(void);
 
-#define EXPECT(cond, fmt, ...)                                                                     \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			test_fail(__FILE__, __LINE__, "%s: " fmt, #cond, ##__VA_ARGS__);           \
+#define EXPECT(cond, fmt, ...)                                                           \
+	do {                                                                             \
+		if (!(cond))                                                             \
+			test_fail(__FILE__, __LINE__, "%s: " fmt, #cond, ##__VA_ARGS__); \
 	} while (0)
 
-#define EXPECT_EQ(a, b)                                                                            \
-	do {                                                                                       \
-		u64 _a = (u64)(a), _b = (u64)(b);                                                  \
-		if (_a != _b)                                                                      \
-			test_fail(__FILE__, __LINE__, "%s is %#lx, %s is %#lx", #a, _a, #b, _b);   \
+#define EXPECT_EQ(a, b)                                                                          \
+	do {                                                                                     \
+		u64 _a = (u64)(a), _b = (u64)(b);                                                \
+		if (_a != _b)                                                                    \
+			test_fail(__FILE__, __LINE__, "%s is %#lx, %s is %#lx", #a, _a, #b, _b); \
 	} while (0)
 
 /*
@@ -58,10 +59,10 @@ struct kbench {
 } __aligned_to(32);
 
 /* KBENCH(name, help) { body printing lines "BENCH {json}" } */
-#define KBENCH(name_, help_)                                                                       \
-	static void kbench_##name_(void);                                                          \
-	static const struct kbench kbench_entry_##name_                                            \
-		__attribute__((section("kbenches"), used)) = {#name_, help_, kbench_##name_, 0};   \
+#define KBENCH(name_, help_)                                                                     \
+	static void kbench_##name_(void);                                                        \
+	static const struct kbench kbench_entry_##name_                                          \
+		__attribute__((section("kbenches"), used)) = {#name_, help_, kbench_##name_, 0}; \
 	static void kbench_##name_(void)
 
 /* => thread context, IRQs on; 0, -ENOENT (none matches) or -EINTR */

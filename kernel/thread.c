@@ -10,7 +10,8 @@
  * thread may be freed only when its CPU is off that stack: that, too, finish_switch announces.
  *
  * No wake-up is lost. To block is: under the lock, either take the wake that has come already, or
- * become BLOCKED and leave; to wake is, under the same lock, the opposite. For a CPU that goes idle:
+ * become BLOCKED and leave; to wake is, under the same lock, the opposite. For a CPU that goes
+ * idle:
  *
  *   idle CPU                                  waker
  *   1 interrupts off                          a lock, add to the queue, unlock

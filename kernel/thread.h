@@ -16,7 +16,8 @@ struct thread;
 void threads_init(void);
 
 /*
- * thread_create: a thread named `name` that runs fn(arg) on CPU `cpu`, with a guarded stack.
+ * thread_create: a thread named `name` (kept, not copied) that runs fn(arg) on CPU `cpu`, with a
+ * guarded stack.
  *   => thread context, IRQs on; => NULL with no memory; -> thread_join() it
  */
 struct thread *thread_create(unsigned cpu, const char *name, void (*fn)(void *), void *arg);
@@ -27,7 +28,11 @@ void thread_join(struct thread *t);
 /* Lets other threads of this CPU run. => thread context, IRQs on, no spinlock held */
 void thread_yield(void);
 
-/* Sleeps until thread_wake(); a wake that comes before counts. => thread context */
+/*
+ * Sleeps until thread_wake(); a wake that comes before counts.
+ *   => thread context, IRQs on; a wake may be left over from before: look at what you wait for, and
+ *      sleep again
+ */
 void thread_block(void);
 /* => any context, any CPU */
 void thread_wake(struct thread *t);
@@ -38,8 +43,8 @@ struct thread *thread_current(void);
 const char *thread_name(const struct thread *t);
 
 /*
- * thread_create_idle: the idle thread of `c`, which is about to start: its first stack, *stack_top, is
- * that thread's, and it is to enter idle_loop() on it.
+ * thread_create_idle: the idle thread of `c`, which is about to start: its first stack,
+ * *stack_top, is that thread's, and it is to enter idle_loop() on it.
  *   => boot CPU, thread context, IRQs on; 0 or -ENOMEM; c->current and c->idle are set
  */
 int thread_create_idle(struct cpu *c, u64 *stack_top) __must_check;

@@ -9,7 +9,8 @@
 
 #include "kernel/types.h"
 
-/* clang-format off: event, text with %lx for a and b */
+/* The event, and the text of its record: two formats of 64 bits, for a and b. */
+/* clang-format off */
 #define TRACE_EVENTS(X)                                                                            \
 	X(map,      "map      va=%#lx pages=%lu")                                                  \
 	X(unmap,    "unmap    va=%#lx pages=%lu")                                                  \

@@ -20,13 +20,14 @@ typedef int64_t s64;
 typedef u64 paddr_t; /* a physical address, in bytes */
 typedef u64 vaddr_t; /* a virtual address that is computed with rather than dereferenced */
 
-#define KiB				1024ul
-#define MiB				(1024 * KiB)
-#define GiB				(1024 * MiB)
-#define TiB				(1024 * GiB)
+#define KiB	      1024ul
+#define MiB	      (1024 * KiB)
+#define GiB	      (1024 * MiB)
+#define TiB	      (1024 * GiB)
 
-#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, a)			(((x) + (a)-1) & ~((__typeof__(x))(a)-1)) /* a: a power of two */
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* a: a power of two */
+#define ALIGN_UP(x, a)			(((x) + (a)-1) & ~((__typeof__(x))(a)-1))
 #define ALIGN_DOWN(x, a)		((x) & ~((__typeof__(x))(a)-1))
 #define IS_ALIGNED(x, a)		(((x) & ((__typeof__(x))(a)-1)) == 0)
 #define MIN(a, b)			((a) < (b) ? (a) : (b))
@@ -50,7 +51,9 @@ typedef u64 vaddr_t; /* a virtual address that is computed with rather than dere
 #define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
-/* What the caller's caller sees: who asked. Kept with areas and frames so that reports name names. */
+/*
+ * What the caller's caller sees: who asked. Kept with areas and frames so that reports name names.
+ */
 #define CALLER() ((u64)__builtin_return_address(0))
 
 #endif

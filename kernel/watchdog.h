@@ -16,7 +16,9 @@ static inline bool watchdog_expired(u64 start)
 	return tsc_now() - start > WATCHDOG_SECONDS * tsc_hz;
 }
 
-/* => any context; panics with `what` ("shootdown", "lock NAME") and CPU `cpu`'s registers and stack */
+/*
+ * => any context; panics with `what` ("shootdown", "lock NAME") and CPU `cpu`'s registers and stack
+ */
 void cpu_unresponsive(unsigned cpu, const char *what) __noreturn;
 
 #endif

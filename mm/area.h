@@ -39,17 +39,22 @@ struct area {
 };
 
 /*
- * area_alloc: `pages` pages and a guard at the lowest address that is a multiple of `align` pages (a power of two).
+ * area_alloc: `pages` pages and a guard at the lowest address that is a multiple of `align` pages
+ * (a power of two).
  *   => any context; NULL with no addresses or no memory
  *   => the area is LIVE; prot, name and mapper are the caller's to fill
  */
 struct area *area_alloc(u64 pages, u64 align) __must_check;
 
-/* => LIVE or CLEARED, no entry present, no TLB remembers; the addresses may be reissued from here on */
+/*
+ * => LIVE or CLEARED, no entry present, no TLB remembers; the addresses may be reissued from here
+ *    on
+ */
 void area_free(struct area *a);
 
 /*
- * area_unmap_begin: LIVE -> CLEARED of the area that starts at `va`, so that only one caller can unmap it.
+ * area_unmap_begin: LIVE -> CLEARED of the area that starts at `va`, so that only one caller can
+ * unmap it.
  *   => panics by name if there is none: double vunmap, never mapped, middle of an area
  */
 struct area *area_unmap_begin(vaddr_t va, u64 unmapper);
@@ -60,7 +65,10 @@ struct area *area_unmap_begin(vaddr_t va, u64 unmapper);
  */
 bool area_find(vaddr_t va, struct area *copy);
 
-/* As area_find, without the lock and so without a promise: for a panic, which may interrupt anything. */
+/*
+ * As area_find, without the lock and so without a promise: for a panic, which may interrupt
+ * anything.
+ */
 bool area_peek(vaddr_t va, struct area *copy);
 
 struct area_stats {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * One sentence for any address. It is written for the moment something has gone wrong, so it takes no
- * lock and trusts nothing more than it must.
+ * One sentence for any address. It is written for the moment something has gone wrong, so it takes
+ * no lock and trusts nothing more than it must.
  */
 #include "mm/describe.h"
 #include "mm/area.h"
@@ -38,7 +38,6 @@ static int describe_area(vaddr_t va, char *buf, size_t size)
 
 static int describe_direct(vaddr_t va, char *buf, size_t size)
 {
-	static const char *const types[] = {"reserved", "free", "cached", "in use", "a page table"};
 	paddr_t pa = va - DIRECT_BASE;
 	pfn_t pfn = paddr_to_pfn(pa);
 
@@ -48,7 +47,7 @@ static int describe_direct(vaddr_t va, char *buf, size_t size)
 		return snprintf(buf, size, "direct map of %#lx, beyond directmap=%#lx", pa,
 				space_direct_limit());
 	return snprintf(buf, size, "direct map of frame %#lx, which is %s", pfn.n,
-			types[pfn_frame(pfn)->type]);
+			frame_type_name(pfn_frame(pfn)->type));
 }
 
 static int describe_image(vaddr_t va, char *buf, size_t size)

@@ -6,7 +6,8 @@
 #include "mm/mm_internal.h"
 
 /*
- * mm_describe: one line such as "guard page after area 'vmap' 0xffff900000003000+4 pages, mapped by f".
+ * mm_describe: one line such as "guard page after area 'vmap' 0xffff900000003000+4 pages, mapped
+ * by f".
  *   => any context, a panic included: takes no lock; length as snprintf
  */
 int mm_describe(vaddr_t va, char *buf, size_t size);

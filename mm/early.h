@@ -20,14 +20,16 @@ extern struct early_range early_ram[];
 extern unsigned early_nr_ram;
 
 /*
- * early_add_ram: a range of RAM, in ascending order. early_reserve: a part of it (or of nothing) that is taken.
+ * early_add_ram: a range of RAM, in ascending order. early_reserve: a part of it (or of nothing)
+ * that is taken.
  *   => boot, one CPU; bytes; 0 or -E2BIG
  */
 int early_add_ram(paddr_t start, paddr_t end);
 int early_reserve(paddr_t start, paddr_t end);
 
 /*
- * early_alloc: `pages` frames aligned to `align` pages (a power of two), below physical `limit`, highest first.
+ * early_alloc: `pages` frames aligned to `align` pages (a power of two), below physical `limit`,
+ * highest first.
  *   => 0 with *out, or -ENOMEM; not zeroed
  */
 int early_alloc(u64 pages, u64 align, paddr_t limit, pfn_t *out) __must_check;

@@ -7,8 +7,8 @@
  * frames' own structs (4 bytes instead of a pointer), newest first, so hot frames are reused hot.
  *
  * Types do the book-keeping of bugs: a frame is FREE only inside a buddy block, CACHED only in a
- * CPU's cache, so a double free meets the wrong type at once and panics with the name of the one who
- * freed it first.
+ * CPU's cache, so a double free meets the wrong type at once and panics with the name of the one
+ * who freed it first.
  *
  * The per-CPU cache is touched with interrupts off and by its own CPU only: no lock, no atomic.
  * A refill or drain moves CACHE_BATCH frames under one taking of the zone's lock.
@@ -40,8 +40,6 @@ static struct frame_cache caches[MAX_CPUS];
 static atomic_t inject; /* allocations until one fails; 0: none will */
 static u64 direct_limit_pfn;
 
-static const char *const type_names[] = {"reserved", "free", "cached", "used", "table"};
-
 static u32 owner_of(u64 text)
 {
 	return (u32)(text - IMAGE_BASE);
@@ -50,6 +48,14 @@ static u32 owner_of(u64 text)
 static void *owner_text(const struct frame *f)
 {
 	return (void *)(IMAGE_BASE + f->owner);
+}
+
+const char *frame_type_name(unsigned type)
+{
+	static const char *const names[FRAME_TYPES] = {"reserved", "free", "cached", "in use",
+						       "a page table"};
+
+	return type < FRAME_TYPES ? names[type] : "of no known type";
 }
 
 bool frame_valid(pfn_t pfn)
@@ -278,7 +284,7 @@ static void check_free(const struct frame *f, unsigned order)
 	KASSERT(f->type != FRAME_FREE && f->type != FRAME_CACHED,
 		"double free of frame %#lx, freed before by %pS", pfn, owner_text(f));
 	KASSERT(f->type == FRAME_USED, "free of frame %#lx, which is %s (allocated by %pS)", pfn,
-		type_names[f->type], owner_text(f));
+		frame_type_name(f->type), owner_text(f));
 	KASSERT(f->order == order, "free of frame %#lx with order %u, allocated with %d by %pS",
 		pfn, order, f->order == FRAME_NO_ORDER ? -1 : f->order, owner_text(f));
 	for (u32 i = 0; i < 1u << order; i++)
@@ -376,13 +382,13 @@ u64 frame_free_total(void)
 
 void frame_stats(struct frame_stats *st)
 {
-	u64 by_type[ARRAY_SIZE(type_names)] = {0};
+	u64 by_type[FRAME_TYPES + 1] = {0}; /* the last: what is no type at all */
 
 	*st = (struct frame_stats){.free_high = zones[ZONE_HIGH].free};
 	for (unsigned r = 0; r < early_nr_ram; r++) {
 		st->total += early_ram[r].end - early_ram[r].start;
 		for (u64 p = early_ram[r].start; p < early_ram[r].end; p++)
-			by_type[frames[p].type]++;
+			by_type[MIN(frames[p].type, FRAME_TYPES)]++;
 	}
 	st->reserved = by_type[FRAME_RESERVED];
 	st->free = by_type[FRAME_FREE];
@@ -403,11 +409,10 @@ static u64 check_zone_lists(unsigned zone, unsigned *faults)
 		for (u32 pfn = z->head[k]; pfn != FRAME_NIL; prev = pfn, pfn = frames[pfn].next) {
 			if (!is_free_head(pfn, k, (u8)zone) || frames[pfn].prev != prev ||
 			    !IS_ALIGNED(pfn, 1u << k)) {
-				printk("check: frame %#x on list %u of zone %u: %s, order %u, prev %#x\n",
-				       pfn, k, zone, type_names[frames[pfn].type],
-				       frames[pfn].order, frames[pfn].prev);
+				printk("check: frame %#x on list %u of zone %u does not belong there\n",
+				       pfn, k, zone);
 				++*faults;
-				break;
+				break; /* its links may lead anywhere */
 			}
 			total += 1ull << k;
 		}
@@ -433,6 +438,10 @@ unsigned frame_check(void)
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
 		cached += caches[cpu].nr;
 	frame_stats(&st);
+	if (st.total != st.reserved + st.free + st.cached + st.used + st.tables) {
+		printk("check: some frames have no known type\n");
+		faults++;
+	}
 	if (st.cached != cached || st.free != zones[ZONE_DIRECT].free + zones[ZONE_HIGH].free) {
 		printk("check: frames typed free %lu and cached %lu, counted %lu and %lu\n",
 		       st.free, st.cached, zones[ZONE_DIRECT].free + zones[ZONE_HIGH].free, cached);

@@ -14,11 +14,12 @@
 #include "mm/mm_internal.h"
 
 enum frame_type {
-	FRAME_RESERVED, /* zero: not ours to give (firmware, holes, image, frame array, boot data) */
+	FRAME_RESERVED, /* zero: not ours to give (firmware, image, frame array, holes) */
 	FRAME_FREE,	/* in a buddy list, as head or tail of a block */
 	FRAME_CACHED,	/* in a CPU's cache */
 	FRAME_USED,	/* allocated */
 	FRAME_TABLE,	/* in use as a page table */
+	FRAME_TYPES
 };
 
 #define FRAME_MAX_ORDER 10 /* blocks of 1 to 1024 frames: 4 KiB to 4 MiB */
@@ -73,6 +74,9 @@ static inline void *frame_virt(const struct frame *f)
 	return phys_to_virt(frame_paddr(f));
 }
 
+/* "free", "a page table": fits after "which is". => any value of a type */
+const char *frame_type_name(unsigned type);
+
 /* Is there a struct frame for it, that is: is it RAM the loader told us of? => any context */
 bool frame_valid(pfn_t pfn);
 
@@ -114,13 +118,14 @@ void frame_stats(struct frame_stats *st);
 u64 frame_free_total(void);
 
 /*
- * frame_inject_failure: makes the nth next allocation on any CPU fail (1: the next), as if memory were
- * out; 0 turns it off. For tests of error paths. => the countdown's rest is returned
+ * frame_inject_failure: makes the nth next allocation on any CPU fail (1: the next), as if memory
+ * were out; 0 turns it off. For tests of error paths. => the countdown's rest is returned
  */
 u64 frame_inject_failure(u64 nth);
 
 /*
- * frames_init: takes over the RAM that early_* (mm/early.h) has left, once the frame array is mapped and zero.
+ * frames_init: takes over the RAM that early_* (mm/early.h) has left, once the frame array is
+ * mapped and zero.
  *   => boot, one CPU; frames at or above direct_limit (bytes) go to the high zone
  */
 void frames_init(paddr_t direct_limit);

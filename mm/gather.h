@@ -16,7 +16,8 @@
 
 /*
  * More pages than this and a full flush is cheaper: an INVLPG is ~100-200 cycles, and the refill
- * after a full flush of a kernel's working set a few thousand. Linux's ceiling, 33, is of the same size.
+ * after a full flush of a kernel's working set a few thousand. Linux's ceiling, 33, is of the same
+ * size.
  */
 #define GATHER_PAGES 32
 
@@ -39,7 +40,10 @@ void gather_begin(struct gather *g);
 /* => entries of [start, start + pages) were cleared before shootdown_stamp() gave `stamp` */
 void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp);
 
-/* Flushes on every online CPU. => thread context, IRQs on, no spinlock held; the gather is empty again */
+/*
+ * Flushes on every online CPU. => thread context, IRQs on, no spinlock held; the gather is empty
+ * again
+ */
 void gather_flush(struct gather *g);
 
 /* Asserts that nothing is left unflushed. */

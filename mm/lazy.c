@@ -6,12 +6,12 @@
  * stamp. CPUs flush at their quiet points (timer tick, idle) when they are behind, so in steady
  * state everything comes home this way and no IPI is ever sent.
  *
- * Purging: take the whole list, gather its exact ranges, shoot them down, free the areas. One purge at a
- * time (purge_lock): the second would find an empty list yet have to promise that what the first
- * took is flushed, so it waits.
+ * Purging: take the whole list, gather its exact ranges, shoot them down, free the areas. One
+ * purge at a time (purge_lock): the second would find an empty list yet have to promise that what
+ * the first took is flushed, so it waits.
  *
- * The threshold bounds how much address space waits. Linux's, 32 MiB x (1 + log2 CPUs), was chosen as
- * a balance between the cost of an IPI round and the memory for page tables; we keep it.
+ * The threshold bounds how much address space waits. Linux's, 32 MiB x (1 + log2 CPUs), was chosen
+ * as a balance between the cost of an IPI round and the memory for page tables; we keep it.
  */
 #include "mm/lazy.h"
 #include "mm/shootdown.h"
@@ -67,8 +67,8 @@ static void remove_locked(struct area *a)
 }
 
 /*
- * Off the list and free in one step under the lock, so that a purge which finds the list empty knows that
- * all of it is free. Lock order: lazy, area, pool.
+ * Off the list and free in one step under the lock, so that a purge which finds the list empty
+ * knows that all of it is free. Lock order: lazy, area, pool.
  */
 static u64 reclaim_first(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Being lazy: areas whose entries are cleared wait here until every CPU has forgotten them. They come
- * home in one of two ways: for nothing, when every CPU has passed a quiet point since (reclaim), or
- * by one shootdown for all of them (purge).
+ * Being lazy: areas whose entries are cleared wait here until every CPU has forgotten them. They
+ * come home in one of two ways: for nothing, when every CPU has passed a quiet point since
+ * (reclaim), or by one shootdown for all of them (purge).
  */
 #ifndef MM_LAZY_H
 #define MM_LAZY_H
@@ -11,7 +11,8 @@
 #include "mm/mmu_ops.h"
 
 /*
- * lazy_add: a CLEARED area whose entries are gone. Over the threshold it reclaims, and if that was not enough purges.
+ * lazy_add: a CLEARED area whose entries are gone. Over the threshold it reclaims, and if that was
+ * not enough purges.
  *   => thread context, IRQs on, no spinlock held
  */
 void lazy_add(struct area *a);
@@ -28,7 +29,9 @@ u64 lazy_purge(void);
 /* => boot, before anything is unmapped */
 void lazy_init(enum lazy_policy policy, u64 max_pages);
 
-/* Areas that have come home since boot, by whomever: a failed search is worth repeating if it grew. */
+/*
+ * Areas that have come home since boot, by whomever: a failed search is worth repeating if it grew.
+ */
 u64 lazy_freed(void);
 
 struct lazy_stats {

@@ -27,13 +27,15 @@ struct mmu_ops {
 	enum lazy_policy default_policy;
 
 	/*
-	 * Entries. A batch is whatever was issued since the last batch_end(); natively each call takes
-	 * effect at once, under Xen at batch_end(). The caller holds the lock of the range written.
-	 *   set_run:   entries slot .. slot+n-1 of leaf table `table` map frames[0..n-1] with the bits `bits`
-	 *   set_span:  the same for n consecutive frames from `first`
+	 * Entries. A batch is whatever was issued since the last batch_end(); natively each call
+	 * takes effect at once, under Xen at batch_end(). The caller holds the lock of the range
+	 * written.
+	 *   set_run:   entries slot .. slot+n-1 of leaf table `table` map frames[0..n-1] with the
+	 *   bits `bits` set_span:  the same for n consecutive frames from `first`
 	 *   clear_run: makes them zero, atomically each
 	 *   set_leaf:  one entry at `level` (a large page, or the change of one), any value
-	 *   batch_end: => 0, or -errno with *done the number of entries that took effect; natively 0
+	 *   batch_end: => 0, or -errno with *done the number of entries that took effect; natively
+	 *   0
 	 */
 	void (*set_run)(pfn_t table, unsigned slot, struct frame *const *f, unsigned n, u64 bits);
 	void (*set_span)(pfn_t table, unsigned slot, pfn_t first, unsigned n, u64 bits);
@@ -42,17 +44,17 @@ struct mmu_ops {
 	int (*batch_end)(unsigned *done);
 
 	/*
-	 * Tables. attach_table: entry `slot` of `parent` (at `level`) links to the zeroed frame `table`
-	 * (level - 1).
+	 * Tables. attach_table: entry `slot` of `parent` (at `level`) links to the zeroed frame
+	 * `table` (level - 1).
 	 *   => 0 or -errno with nothing changed
 	 */
 	int (*attach_table)(pfn_t parent, unsigned slot, int level, pfn_t table);
 	int (*load_root)(pfn_t root); /* this CPU runs on `root` from now on */
 
 	/*
-	 * Forgetting. flush: after it returns no CPU of `on` holds a translation named by `g` that was
-	 * cleared before the call. Natively this is mm/shootdown.c over the three primitives below it;
-	 * a hypervisor does it in one call and leaves them NULL.
+	 * Forgetting. flush: after it returns no CPU of `on` holds a translation named by `g` that
+	 * was cleared before the call. Natively this is mm/shootdown.c over the three primitives
+	 * below it; a hypervisor does it in one call and leaves them NULL.
 	 *   => flush: thread context, IRQs on, no spinlock held
 	 */
 	void (*flush)(const struct gather *g, cpumask_t on);

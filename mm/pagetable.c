@@ -51,8 +51,8 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa)
 
 /*
  * A frame's last alias may still be writable in some TLB (policy tlb). Harmless for data whose old
- * owner behaves, fatal for a page table: so it is forgotten everywhere first. Where it was mapped is
- * not recorded, so everything is.
+ * owner behaves, fatal for a page table: so it is forgotten everywhere first. Where it was mapped
+ * is not recorded, so everything is.
  *   => false: it must be, but interrupts are off and we may not wait
  */
 static bool forget_aliases(const struct frame *f)

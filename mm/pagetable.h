@@ -51,12 +51,15 @@ pfn_t pt_leaf_table(pfn_t root, vaddr_t va);
 
 /*
  * pt_map_span: [va, va + len) to [pa, pa + len) with the largest pages that fit, up to max_level.
- *   => nothing there was mapped; all page aligned; 0 or -ENOMEM (what was mapped so far stays: boot fails)
+ *   => nothing there was mapped; all page aligned; 0 or -ENOMEM (what was mapped so far stays:
+ *      boot fails)
  */
 int pt_map_span(pfn_t root, vaddr_t va, paddr_t pa, u64 len, unsigned prot,
 		int max_level) __must_check;
 
-/* A zeroed table. => boot: from early memory; later: frame typed FRAME_TABLE, flushed. 0 or -ENOMEM */
+/*
+ * A zeroed table. => boot: from early memory; later: frame typed FRAME_TABLE, flushed. 0 or -ENOMEM
+ */
 int pt_alloc_table(int level, pfn_t *table) __must_check;
 
 /* => no entry and no paging-structure cache leads to it any more */
@@ -69,8 +72,9 @@ void pt_adopt_table(pfn_t table, int level);
 u64 pt_tables_held(void);
 
 /*
- * pt_visit: calls fn for every entry that is not zero below `table` (at `level`, mapping from `va`): links before
- * what they link to, leaves too. => fn's va is canonical; it says whether to follow the link
+ * pt_visit: calls fn for every entry that is not zero below `table` (at `level`, mapping from
+ * `va`): links before what they link to, leaves too. => fn's va is canonical; it says whether to
+ * follow the link
  */
 typedef bool (*pt_visitor)(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e);
 void pt_visit(pfn_t table, int level, vaddr_t va, pt_visitor fn, void *arg);

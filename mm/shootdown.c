@@ -13,12 +13,12 @@
  *   7 wait until pending = 0                    6 slot[asker].pending &= ~me  (locked)
  *
  * Why it is right:
- *  - 1 happens before 3 before 4 before 5: all are locked operations, so in one total order. When the
- *    target invalidates, the entry is gone from memory; no later walk can load it again.
+ *  - 1 happens before 3 before 4 before 5: all are locked operations, so in one total order. When
+ *    the target invalidates, the entry is gone from memory; no later walk can load it again.
  *  - The acknowledgement (6) comes after the invalidation, and the initiator's slot is reused only
  *    after 7, so a target never reads a slot that is being rewritten.
- *  - An IPI is sent only when the inbox goes from empty to not empty. If it was not empty, the target
- *    has not yet done 4 for an IPI that is under way, and will see our bit as well.
+ *  - An IPI is sent only when the inbox goes from empty to not empty. If it was not empty, the
+ *    target has not yet done 4 for an IPI that is under way, and will see our bit as well.
  *  - No deadlock: an initiator waits with interrupts on and no spinlock held (asserted), and
  *    serves its own inbox while it waits; so two that ask each other both get their answer.
  *
@@ -26,12 +26,12 @@
  * does c := ++clock, flushes, then publishes flushed := c. Who clears entries reads the clock
  * afterwards: that is their stamp. If stamp < c, the clock was read before the CPU's tick, so the
  * entries were gone before that CPU flushed: it cannot hold them. The converse is never assumed:
- * stamp >= flushed means "may hold them". The clock has 64 bits, so it does not wrap; it starts at 1, so
- * that a stamp of 0 means "nothing was ever cleared".
+ * stamp >= flushed means "may hold them". The clock has 64 bits, so it does not wrap; it starts at
+ * 1, so that a stamp of 0 means "nothing was ever cleared".
  *
- * A CPU that comes online sets its bit in cpus_online first and flushes then. An initiator that read
- * the set before that bit has cleared its entries before the new CPU's flush; one that reads it
- * later asks the CPU.
+ * A CPU that comes online sets its bit in cpus_online first and flushes then. An initiator that
+ * read the set before that bit has cleared its entries before the new CPU's flush; one that reads
+ * it later asks the CPU.
  *
  * Read next: mm/lazy.c, which decides when all this happens; arch/x86/mmu_native.c, what an
  * invalidation is.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Making other CPUs forget translations: the protocol. Its essay and its argument are in shootdown.c. */
+/*
+ * Making other CPUs forget translations: the protocol. Its essay and its argument are in
+ * shootdown.c.
+ */
 #ifndef MM_SHOOTDOWN_H
 #define MM_SHOOTDOWN_H
 
@@ -19,7 +22,10 @@ u64 shootdown_stamp(void);
  */
 void shootdown(const struct gather *g, cpumask_t on);
 
-/* Serves what other CPUs have asked of this one. => from the IPI, and from waiting loops; any IRQ state */
+/*
+ * Serves what other CPUs have asked of this one. => from the IPI, and from waiting loops; any IRQ
+ * state
+ */
 void shootdown_serve(void);
 
 /* Flushes everything on this CPU and publishes that it did. => any context */

@@ -34,8 +34,8 @@ u64 space_direct_limit(void);
 const struct kernel_image *space_image(void);
 
 /*
- * space_trampoline_root: a root below 4 GiB with the kernel half and the identity of the one page `pa`
- * (executable), for CPUs on their way from real mode. _free gives it back.
+ * space_trampoline_root: a root below 4 GiB with the kernel half and the identity of the one page
+ * `pa` (executable), for CPUs on their way from real mode. _free gives it back.
  *   => boot; 0 or -ENOMEM
  */
 int space_trampoline_root(paddr_t pa, pfn_t *root) __must_check;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * vmap and vunmap: addresses (area.c), tables (pagetable.c), entries (mmu_ops) and laziness (lazy.c)
- * brought together. The order is validate, allocate, commit: once the first entry is written nothing
- * can fail natively; on a platform whose batch can (Xen), what was written is taken back.
+ * vmap and vunmap: addresses (area.c), tables (pagetable.c), entries (mmu_ops) and laziness
+ * (lazy.c) brought together. The order is validate, allocate, commit: once the first entry is
+ * written nothing can fail natively; on a platform whose batch can (Xen), what was written is
+ * taken back.
  *
  * Unmapping, in the order the protocol wants (mm/shootdown.c): the area leaves LIVE, so that it can
  * be unmapped once only; entries are exchanged with zero; the stamp is read; then either the flush
@@ -66,8 +67,8 @@ static struct area *prepare(u64 pages, unsigned prot, const char *name, u64 mapp
 }
 
 /*
- * Takes the frames' counts down and tells them when their alias went. The stamp first: who finds the
- * count zero must find the stamp.
+ * Takes the frames' counts down and tells them when their alias went. The stamp first: who finds
+ * the count zero must find the stamp.
  */
 static void unaccount(const u32 *pfns, unsigned n, u64 stamp)
 {

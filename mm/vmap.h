@@ -18,9 +18,10 @@
 /*
  * vmap: the n frames at consecutive addresses, in array order. The array is not kept.
  *   => prot: VM_R or VM_W, with or without VM_LOCAL; the frames are in use, none is a page table
- *   => thread context, no spinlock held; when addresses run out it purges and tries again; with IRQs
- *      off it cannot wait for that and fails
- *   => NULL: n is 0 or larger than the vmap area, no memory for tables, or no addresses; nothing changed
+ *   => thread context, no spinlock held; when addresses run out it purges and tries again; with
+ *      IRQs off it cannot wait for that and fails
+ *   => NULL: n is 0 or larger than the vmap area, no memory for tables, or no addresses; nothing
+ *      changed
  */
 void *vmap(struct frame *const *f, unsigned n, unsigned prot) __must_check;
 
@@ -37,14 +38,15 @@ void *vmap_pfn(pfn_t first, unsigned n, unsigned prot, const char *name) __must_
 void vunmap(void *va);
 
 /*
- * vmap_stack_alloc: `pages` fresh frames mapped with guards on both sides, for a stack. => the lowest address, or NULL
+ * vmap_stack_alloc: `pages` fresh frames mapped with guards on both sides, for a stack. => the
+ * lowest address, or NULL
  */
 void *vmap_stack_alloc(unsigned pages, const char *name) __must_check;
 void vmap_stack_free(void *va);
 
 /*
- * vm_unmap_aliases: everything unmapped so far is gone from every CPU, and its addresses are free, when
- * this returns. => thread context, IRQs on, no spinlock held
+ * vm_unmap_aliases: everything unmapped so far is gone from every CPU, and its addresses are free,
+ * when this returns. => thread context, IRQs on, no spinlock held
  */
 void vm_unmap_aliases(void);
 

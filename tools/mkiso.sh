@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# mkiso.sh ELF OUT [ARGS [VIDEO]]: a disk image that boots ELF by GRUB from a CD or a USB stick, with
-# BIOS or UEFI. Where ARGS is given it is the kernel's command line, the menu is not waited for, and
-# VIDEO may choose the screen; see iso/grub.cfg.
+# mkiso.sh ELF OUT [ARGS [VIDEO]]: a disk image that boots ELF by GRUB from a CD or a USB stick,
+# with BIOS or UEFI. Where ARGS is given it is the kernel's command line, the menu is not waited
+# for, and VIDEO may choose the screen; see iso/grub.cfg.
 #
 # This is grub-mkrescue's work done by hand, for two reasons: the same inputs give the same bytes
 # (grub-mkrescue puts the time into the image), and it holds only the modules needed. Three parts:
-#   1. GRUB itself, once for BIOS and once for UEFI; each finds the disk it was started from by a file on it
+#   1. GRUB, once for BIOS and once for UEFI; it finds the disk it came from by a file on it
 #   2. a FAT file system with the UEFI one, since firmware can read nothing else
-#   3. the ISO 9660 file system, with boot records for CD (El Torito) and stick (MBR, GPT) in front
+#   3. the ISO 9660 file system, behind boot records for CD (El Torito) and stick (MBR, GPT)
 set -eu
 
 elf=$1 out=$2
@@ -21,7 +21,8 @@ fat_serial=12345678          # fixed, or mformat takes the time
 volume_date=2007101500000000 # fixed, or xorriso takes the time; it is the ISO's UUID too
 
 # The first of these that is there; the console's font on a framebuffer.
-for font in /usr/share/consolefonts/Lat15-Fixed16.psf.gz /usr/*/kbd/consolefonts/default8x16.psfu.gz; do
+for font in /usr/share/consolefonts/Lat15-Fixed16.psf.gz \
+    /usr/*/kbd/consolefonts/default8x16.psfu.gz; do
     [ -e "$font" ] && break
 done
 grub=$(command -v grub-mkimage || command -v grub2-mkimage)
@@ -46,8 +47,8 @@ search --no-floppy --set=root --file /boot/lazymap.elf
 set prefix=($root)/boot/grub
 normal
 CFG
-modules="iso9660 part_msdos part_gpt search search_fs_file normal configfile multiboot2 serial terminal
-    echo test halt reboot minicmd all_video gfxterm"
+modules="iso9660 part_msdos part_gpt search search_fs_file normal configfile multiboot2 serial
+    terminal echo test halt reboot minicmd all_video gfxterm"
 # shellcheck disable=SC2086 # $modules is a list
 "$grub" -O i386-pc-eltorito -d $grub_lib/i386-pc -c "$work/early.cfg" -p /boot/grub \
     -o "$tree/boot/grub/bios.img" biosdisk $modules

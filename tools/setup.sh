@@ -6,10 +6,10 @@
 #   setup.sh SET...            install what is missing, or say how and fail
 #   setup.sh --try SET...      the same, but never fails: for parts that can be skipped
 #   setup.sh --missing SET...  print what is missing on one line; installs nothing
-#   setup.sh --look            a table of everything; installs nothing; fails if something is missing
+#   setup.sh --look            a table of everything; installs nothing; fails if a thing is missing
 #
-# On Debian and Ubuntu missing packages are installed by apt-get, as root or by sudo, and named before
-# that. Elsewhere the exact command is printed for the user to run. Silent when nothing is missing.
+# On Debian and Ubuntu missing packages are named, then installed by apt-get, as root or by sudo.
+# Elsewhere the exact command is printed for the user to run. Silent when nothing is missing.
 
 list=$(dirname "$0")/packages.txt
 
@@ -34,10 +34,12 @@ present() {
     return 1
 }
 
-# rows SET...: the list's rows of these sets (of all, if none is named).
+# rows SET...: the list's rows of these sets (of all, if none is named). Of cross compilers only
+# Homebrew has a package.
 rows() {
     while read -r set look packages; do
         case $set in '' | '#'*) continue ;; esac
+        case $look in @*) [ -n "$TOOLPREFIX" ] && packages="- - - ${packages##* }" ;; esac
         if [ $# -eq 0 ]; then
             echo "$set $look $packages"
         else
@@ -48,13 +50,13 @@ rows() {
     done <"$list"
 }
 
-# missing COLUMN SET...: what the sets lack: column 2 for what was looked for, or 3 to 6 for packages.
+# missing COLUMN SET...: what the sets lack: column 2 is what was looked for, 3 to 6 the packages.
 missing() {
     column=$1
     shift
     rows "$@" | while read -r set look packages; do
         present "$look" || echo "$set $look $packages" | awk -v c="$column" '{print $c}'
-    done | tr , '\n' | grep -vx -e - | sort -u | tr '\n' ' '
+    done | tr , '\n' | grep -vx -e - | sed "s/^@/$TOOLPREFIX/" | sort -u | tr '\n' ' '
 }
 
 look() {
@@ -90,10 +92,13 @@ install_with_apt() {
     # One at a time: make may ask for two sets at once.
     exec 9<"$list"
     flock 9
-    packages=$(missing 3 "$@")
-    [ -z "$packages" ] && return
-    echo "setup: installing with apt-get: $packages"
-    $as_root apt-get -qq update || fail "apt-get update failed"
+    [ -z "$(missing 3 "$@")" ] && return
+    $as_root apt-get -qq update || fail "apt-get update failed; needed: $(missing 3 "$@")"
+    packages=
+    for package in $(missing 3 "$@"); do # a release may not have all of them
+        apt-cache -q show "$package" >/dev/null 2>&1 && packages="$packages $package"
+    done
+    echo "setup: installing with apt-get:$packages"
     # shellcheck disable=SC2086 # $packages is a list; $as_root may be nothing
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
         -o Dpkg::Use-Pty=0 install $packages >&2 || fail "apt-get could not install: $packages"

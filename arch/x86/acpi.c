@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * ACPI's static tables: a root pointer (RSDP) leads to a list of tables (RSDT, with 32-bit addresses,
- * or XSDT, with 64-bit ones), each with a four-letter signature, a length and a checksum. We follow
- * exactly two of them. There is no AML here and never will be.
+ * ACPI's static tables: a root pointer (RSDP) leads to a list of tables (RSDT, with 32-bit
+ * addresses, or XSDT, with 64-bit ones), each with a four-letter signature, a length and a
+ * checksum. We follow exactly two of them. There is no AML here and never will be.
  *
  * Everything read is copied out with memcpy through struct layouts that are packed, because
  * tables lie at any alignment. A pointer from the phys_reader is good for the length that was asked
@@ -65,7 +65,7 @@ static bool sums_to_zero(const u8 *p, u64 n)
 	return sum == 0;
 }
 
-/* => bytes has RSDP_V1_SIZE, and more only if it is long enough itself: `size` */
+/* => an RSDP is at `bytes`, of which `size` can be read: RSDP_V1_SIZE or more */
 static bool rsdp_valid(const u8 *bytes, u64 size)
 {
 	struct rsdp r = {0};
@@ -102,34 +102,38 @@ static const u8 *rsdp_search(paddr_t start, u64 len, phys_reader read, u64 *size
 	return NULL;
 }
 
+/* The search of 5.2.5.1, for who was not told. */
+static const u8 *rsdp_find(phys_reader read, u64 *size)
+{
+	const void *ebda = read(EBDA_SEGMENT_PTR, sizeof(u16));
+	const u8 *p = NULL;
+	u16 segment = 0;
+
+	if (ebda)
+		memcpy(&segment, ebda, sizeof(segment));
+	if (segment)
+		p = rsdp_search((paddr_t)segment << 4, EBDA_SEARCH, read, size);
+	return p ? p : rsdp_search(BIOS_ROM_START, BIOS_ROM_SIZE, read, size);
+}
+
 static int rsdp_get(paddr_t pa, const u8 *copy, phys_reader read, struct rsdp *out,
 		    const char **why)
 {
 	u64 size = RSDP_COPY_SIZE;
-	const u8 *p = copy;
-	const void *ebda;
-	u16 segment = 0;
+	const u8 *p;
 
-	if (pa) {
+	if (pa)
 		p = rsdp_at(pa, read, &size);
-	} else if (copy) {
+	else if (copy)
 		p = rsdp_valid(copy, size) ? copy : NULL;
-	} else {
-		ebda = read(EBDA_SEGMENT_PTR, sizeof(segment));
-		if (ebda)
-			memcpy(&segment, ebda, sizeof(segment));
-		p = segment ? rsdp_search((paddr_t)segment << 4, EBDA_SEARCH, read, &size) : NULL;
-		if (!p)
-			p = rsdp_search(BIOS_ROM_START, BIOS_ROM_SIZE, read, &size);
-		if (!p) {
-			*why = "no ACPI root pointer (RSDP), neither from the loader nor in the BIOS "
-			       "areas";
-			return -ENOENT;
-		}
-	}
+	else
+		p = rsdp_find(read, &size);
 	if (!p) {
-		*why = "the ACPI root pointer (RSDP) the loader named is damaged";
-		return -EBADMSG;
+		bool told = pa || copy;
+
+		*why = told ? "the ACPI root pointer (RSDP) the loader named is damaged"
+			    : "no ACPI root pointer (RSDP), neither told nor in the BIOS areas";
+		return told ? -EBADMSG : -ENOENT;
 	}
 	memset(out, 0, sizeof(*out));
 	memcpy(out, p, p[offsetof(struct rsdp, revision)] < 2 ? RSDP_V1_SIZE : sizeof(*out));
@@ -280,7 +284,10 @@ static void add_cpu(struct madt_info *m, u32 id, u32 flags)
 		m->apic_id[m->nr_cpus++] = id;
 }
 
-/* More IO-APICs or overrides than there is room for are ignored: the ISA lines come first in practice. */
+/*
+ * More IO-APICs or overrides than there is room for are ignored: the ISA lines come first in
+ * practice.
+ */
 static void add_entry(struct madt_info *m, const struct madt_entry *e)
 {
 	switch (e->type) {

@@ -41,8 +41,8 @@ struct madt_info {
 
 /*
  * acpi_parse_madt: fills *out.
- *   => rsdp: where the root pointer lies, or 0; then rsdp_copy (RSDP_COPY_SIZE bytes), or NULL; with
- *      neither, the BIOS areas are searched (5.2.5.1)
+ *   => rsdp: where the root pointer lies, or 0; then rsdp_copy (RSDP_COPY_SIZE bytes), or
+ *      NULL; with neither, the BIOS areas are searched (5.2.5.1)
  *   => 0, -ENOENT (no ACPI, or no MADT), -EBADMSG (a table is damaged), -EFAULT (a table lies where
  *      `read` cannot go); otherwise *why is a sentence for the console and *out describes a machine
  *      with no CPU listed and no IO-APIC: go on with the boot CPU alone

@@ -1,7 +1,7 @@
 ; SPDX-License-Identifier: MIT
 ;
-; Where a CPU comes from boot/trampoline.asm: 64-bit mode, interrupts off, on a scratch stack that it
-; may share with another CPU, so nothing is pushed here. It takes the seat if the seat is for
+; Where a CPU comes from boot/trampoline.asm: 64-bit mode, interrupts off, on a scratch stack that
+; it may share with another CPU, so nothing is pushed here. It takes the seat if the seat is for
 ; it, and halts for good if not (arch/x86/smp_boot.c tells why).
 ;
 ; void ap_entry(struct ap_seat *s), from then on ap_main(s->cpu) on s->stack_top

@@ -193,12 +193,6 @@ u32 apic_timer_count(void)
 	return reg_read(REG_TIMER_CURRENT);
 }
 
-void apic_timer_stop(void)
-{
-	reg_write(REG_LVT_TIMER, LVT_MASKED | VEC_TIMER);
-	reg_write(REG_TIMER_INITIAL, 0);
-}
-
 static void error_interrupt(struct trap_frame *f __attribute__((unused)))
 {
 	reg_write(REG_ESR, 0); /* a write latches what has gathered since the last one: 10.5.3 */
@@ -206,12 +200,14 @@ static void error_interrupt(struct trap_frame *f __attribute__((unused)))
 	       reg_read(REG_ESR));
 }
 
-/* Firmware may have left any entry unmasked. Thermal and performance entries exist from LVT 5 on. */
+/*
+ * Firmware may have left any entry unmasked. Thermal and performance entries exist from LVT 5 on.
+ */
 static void lvt_init(void)
 {
 	unsigned max_lvt = reg_read(REG_VERSION) >> 16 & 0xff; /* the number of entries less one */
 
-	apic_timer_stop();
+	apic_timer_start_silent(0); /* stops it */
 	if (max_lvt >= 4)
 		reg_write(REG_LVT_PERF, LVT_MASKED);
 	if (max_lvt >= 5)

@@ -13,8 +13,9 @@
 
 /*
  * apic_init: maps the local APIC or turns x2APIC on, and readies the boot CPU's.
- *   => boot CPU, after vmap_init(), idt_init(); IRQs on
- *   => 0, or -ENOMEM / -ENODEV (the CPU has none): no interrupts then, hence no tick and no other CPU
+ *   => boot CPU, after vmap_init(), idt_init(); IRQs off or on
+ *   => 0, or -ENOMEM / -ENODEV (the CPU has none): no interrupts then, hence no tick and no
+ *      other CPU
  */
 int apic_init(const struct madt_info *madt) __must_check;
 
@@ -36,17 +37,22 @@ u32 apic_id(void);
 void apic_send_ipi(cpumask_t cpus, u8 vector);
 void apic_send_nmi(cpumask_t cpus);
 
-/* INIT and start-up IPIs to a CPU that is not up yet, by hardware id (8.4.4.1); start_pa < 1 MiB, page aligned. */
+/*
+ * INIT and start-up IPIs to a CPU that is not up yet, by hardware id (8.4.4.1); start_pa < 1 MiB,
+ * page aligned.
+ */
 void apic_send_init(u32 id);
 void apic_send_startup(u32 id, paddr_t start_pa);
 
 /* End of interrupt; nothing before apic_init(). trap.c does it for all handlers. */
 void apic_eoi(void);
 
-/* The timer counts down from `count` at its own rate divided by 16, once or periodically (10.5.4). */
+/*
+ * The timer counts down from `count` at its own rate divided by 16, once or periodically
+ * (10.5.4).
+ */
 void apic_timer_start_periodic(u32 count, u8 vector);
 void apic_timer_start_silent(u32 count); /* once, no interrupt: for measuring its rate */
 u32 apic_timer_count(void);
-void apic_timer_stop(void);
 
 #endif

@@ -45,7 +45,10 @@ struct gdt_pointer {
 	u64 base;
 } __packed;
 
-/* Descriptors: vol. 3A, 3.4.5 and 7.2.3. In 64-bit mode base and limit of code and data count for nothing. */
+/*
+ * Descriptors: vol. 3A, 3.4.5 and 7.2.3. In 64-bit mode base and limit of code and data count for
+ * nothing.
+ */
 #define GDT_CODE64	 0x00209a0000000000ull /* present, code, readable, L */
 #define GDT_DATA	 0x0000920000000000ull /* present, data, writable */
 #define GDT_TSS_TYPE	 (0x89ull << 40)       /* present, available 64-bit TSS */

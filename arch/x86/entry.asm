@@ -4,9 +4,9 @@
 ; part that saves the registers as struct trap_frame (arch/x86/idt.h) and calls trap_dispatch() in
 ; trap.c. There is no user mode, so the GS base is always the kernel's and no swapgs is needed.
 ;
-; The processor aligns RSP to 16 before it pushes SS, RSP, RFLAGS, CS, RIP (SDM vol. 3A, 6.14.2); with
-; the error code (ours, where it pushes none), the vector and 15 registers these are 22 words, so
-; the stack is aligned again where the C code is called.
+; The processor aligns RSP to 16 before it pushes SS, RSP, RFLAGS, CS, RIP (SDM vol. 3A, 6.14.2);
+; with the error code (ours, where it pushes none), the vector and 15 registers these are 22
+; words, so the stack is aligned again where the C code is called.
 ;
 ; Also gdt_load(), which is here because it has to replace CS by a far return.
 
@@ -22,7 +22,8 @@ SEL_TSS		equ 0x18
 TRAP_STUB_SIZE	equ 16		; arch/x86/idt.c
 FRAME_RIP	equ 17 * 8	; offset in struct trap_frame
 
-; Exceptions that push an error code: SDM vol. 3A, table 6-1; 21 is #CP, 29 and 30 AMD's #VC and #SX.
+; Exceptions that push an error code: SDM vol. 3A, table 6-1; 21 is #CP, 29 and 30 AMD's #VC and
+; #SX.
 %define HAS_ERROR(v) (v = 8 || (v >= 10 && v <= 14) || v = 17 || v = 21 || v = 29 || v = 30)
 
 section .text

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The interrupt descriptor table: one for all CPUs, all 256 entries filled from the start, so that
- * there is no vector which would end in a double fault. Every gate is an interrupt gate: handlers run
- * with interrupts off and do not nest. Stacks by IST where the current one cannot be trusted; the IST
- * is per CPU because the TSS is.
+ * there is no vector which would end in a double fault. Every gate is an interrupt gate: handlers
+ * run with interrupts off and do not nest. Stacks by IST where the current one cannot be trusted;
+ * the IST is per CPU because the TSS is.
  *
  * The legacy PIC, which has its first lines on the vectors of exceptions until someone moves
  * them, is masked here and stays so: interrupts may be enabled from then on, long before the local

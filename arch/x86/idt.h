@@ -21,7 +21,10 @@ enum exception {
 	NR_EXCEPTIONS = 32,
 };
 
-/* Our vectors. The high digit is the priority class: a shootdown may not wait for a serial line (10.8.3). */
+/*
+ * Our vectors. The high digit is the priority class: a shootdown may not wait for a serial line
+ * (10.8.3).
+ */
 enum vector {
 	VEC_SERIAL = 0x40,
 	VEC_TIMER = 0x50,

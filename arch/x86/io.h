@@ -23,7 +23,6 @@
 	}
 
 PORT_ACCESSORS(b, u8)
-PORT_ACCESSORS(w, u16)
 PORT_ACCESSORS(l, u32)
 
 static inline u32 mmio_read32(const void *reg)

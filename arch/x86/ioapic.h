@@ -17,8 +17,8 @@
 int ioapic_init(const struct madt_info *madt) __must_check;
 
 /*
- * ioapic_route_isa: ISA interrupt `irq` arrives as `vector` on CPU `cpu`, with the polarity, the trigger
- * mode and the line the MADT says (edge, active high, one to one, if it says nothing).
+ * ioapic_route_isa: ISA interrupt `irq` arrives as `vector` on CPU `cpu`, with the polarity, the
+ * trigger mode and the line the MADT says (edge, active high, one to one, if it says nothing).
  *   => after irq_register(vector); any context
  *   => 0, or -ENODEV: no IO-APIC serves that line
  */

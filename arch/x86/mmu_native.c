@@ -6,12 +6,12 @@
  * One page: INVLPG drops the page's translations, global ones included, and all paging-structure
  * caches. Everything: not by writing CR3. Kernel mappings are global (PTE_G), so that a root
  * switch keeps them, and MOV to CR3 is defined to keep them: SDM vol. 3A, 4.10.4.1. What drops
- * global entries too is INVPCID of type 2, or any change of CR4.PGE: we use the first where there is one,
- * for it is one instruction and leaves no moment without global pages, else we clear PGE and set it
- * again. Only on a processor without global pages is a CR3 write everything.
+ * global entries too is INVPCID of type 2, or any change of CR4.PGE: we use the first where there
+ * is one, for it is one instruction and leaves no moment without global pages, else we clear PGE
+ * and set it again. Only on a processor without global pages is a CR3 write everything.
  *
- * Entries are cleared by an atomic exchange: it is a full barrier, so the stamp that the caller takes
- * next is read after the entry is gone from memory (mm/shootdown.c: why it is right).
+ * Entries are cleared by an atomic exchange: it is a full barrier, so the stamp that the caller
+ * takes next is read after the entry is gone from memory (mm/shootdown.c: why it is right).
  *
  * Read next: mm/shootdown.c, which decides who forgets what.
  */

@@ -8,8 +8,8 @@
 extern struct mmu_ops native_mmu_ops;
 
 /*
- * mmu_native_init: fills in what CPUID decides (1 GiB leaves, how to forget everything) and registers
- * the shootdown's vector. => after cpu_init_boot() and idt_init(), before mmu is used
+ * mmu_native_init: fills in what CPUID decides (1 GiB leaves, how to forget everything) and
+ * registers the shootdown's vector. => after cpu_init_boot() and idt_init(), before mmu is used
  */
 void mmu_native_init(void);
 

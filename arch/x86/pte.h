@@ -84,8 +84,8 @@ static inline paddr_t pte_addr(pte_t e, int level)
 }
 
 /*
- * The bits of a leaf for `prot` at `level`, without its address. Accessed and dirty are set from the
- * start: no one reads them, and the processor need not write the entry to set them.
+ * The bits of a leaf for `prot` at `level`, without its address. Accessed and dirty are set from
+ * the start: no one reads them, and the processor need not write the entry to set them.
  */
 static inline u64 pte_leaf_bits(unsigned prot, int level)
 {

@@ -3,7 +3,8 @@
  * The processor's own registers, one inline function each: control registers, MSRs, CPUID and the
  * two instructions that forget translations. Nothing here decides anything; who sets which bit
  * and why is in cpu.c (features), mmu_native.c (TLB) and apic.c. Names of bits and registers are
- * the SDM's; section numbers are of volume 3A (order number 325384) unless said otherwise.
+ * the SDM's; section numbers are of volume 3A unless said otherwise, and as in the editions up to
+ * 2022, in which the APIC is chapter 10; later ones have moved chapters 7 and up by one.
  */
 #ifndef ARCH_X86_REGS_H
 #define ARCH_X86_REGS_H

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * Starting the other CPUs. INIT puts a CPU into wait-for-SIPI; a start-up IPI makes it begin in real
- * mode at a page below 1 MiB, where boot/trampoline.asm takes it to 64-bit mode and to ap_entry
- * (ap_entry.asm). All get their INIT first, so that the 10 ms it needs pass once; then they are
- * started one after the other, as they share the page and what it leads to.
+ * Starting the other CPUs. INIT puts a CPU into wait-for-SIPI; a start-up IPI makes it begin in
+ * real mode at a page below 1 MiB, where boot/trampoline.asm takes it to 64-bit mode and to
+ * ap_entry (ap_entry.asm). All get their INIT first, so that the 10 ms it needs pass once; then
+ * they are started one after the other, as they share the page and what it leads to.
  *
- * A CPU may be slow, or dead, or slow enough to seem dead and arrive when its place has been given to
- * another. So there is one seat with a lock on the door: the boot CPU opens it for one APIC id, and the
- * CPU must swap that id for SEAT_TAKEN before it touches the stack in it. Who finds the seat
- * closed, or open for another, halts in ap_entry for good. A seat nobody has taken in time is closed
- * by the same atomic swap, and then that CPU is left out. One that was taken must end with the CPU
- * online: by then it runs our code, and not to arrive is a bug, hence the watchdog's panic.
+ * A CPU may be slow, or dead, or slow enough to seem dead and arrive when its place has been
+ * given to another. So there is one seat with a lock on the door: the boot CPU opens it for one
+ * APIC id, and the CPU must swap that id for SEAT_TAKEN before it touches the stack in it. Who
+ * finds the seat closed, or open for another, halts in ap_entry for good. A seat nobody has taken
+ * in time is closed by the same atomic swap, and then that CPU is left out. One that was taken
+ * must end with the CPU online: by then it runs our code, and not to arrive is a bug, hence the
+ * watchdog's panic.
  *
  * Afterwards the page gets a loop that halts, for who comes later still. The trampoline's page
  * tables are freed only when nobody can be under way on them.
@@ -60,7 +61,8 @@ _Static_assert(offsetof(struct ap_seat, cpu) == 16, "ap_entry.asm");
 static struct ap_seat seat;
 
 /*
- * The trampoline pushes a word before it goes to ap_entry; two CPUs that arrive together both do it here.
+ * The trampoline pushes a word before it goes to ap_entry; two CPUs that arrive together both do
+ * it here.
  */
 static u64 scratch_stack[2] __aligned_to(16);
 
@@ -70,7 +72,10 @@ static const u8 park_code[] = {0xfa, 0xf4, 0xeb, 0xfc};
 void ap_entry(struct ap_seat *s); /* ap_entry.asm */
 void ap_main(struct cpu *c) __noreturn;
 
-/* A CPU's first C code: on its idle thread's stack, interrupts off, trampoline's page tables and GDT. */
+/*
+ * A CPU's first C code: on its idle thread's stack, interrupts off, trampoline's page tables and
+ * GDT.
+ */
 void ap_main(struct cpu *c)
 {
 	mmu->load_root(kernel_root);
@@ -154,7 +159,10 @@ static bool is_other(u32 id)
 	return id != cpus[0].apic_id;
 }
 
-/* The struct and the stacks the next CPU gets; one that did not come leaves them to its successor. */
+/*
+ * The struct and the stacks the next CPU gets; one that did not come leaves them to its
+ * successor.
+ */
 static int prepare_cpu(struct cpu *c)
 {
 	int err;

@@ -6,8 +6,9 @@
  * The measurement is two readings, a few milliseconds apart, of (reference, TSC, APIC timer). What
  * limits it is not the reference's resolution (0.84 us) but that the three are not read at the same
  * instant: an emulator's thread may lose its CPU in between. So the reference is read between two
- * TSC readings, and of several tries the one with the two closest together counts. And the PIT comes
- * round every 55 ms, unnoticed by a CPU that was stopped for so long: two measurements must agree.
+ * TSC readings, and of several tries the one with the two closest together counts. And the PIT
+ * comes round every 55 ms, unnoticed by a CPU that was stopped for so long: two measurements must
+ * agree.
  *
  * Of the PIT we use counter 0, as its gate is always open: counter 2's gate is a bit of port 0x61,
  * which microvm does not have. It is read by latching; its interrupt stays masked.
@@ -124,7 +125,7 @@ static struct rates measure_once(const struct reference *ref)
 	while (((ref->read() - a.reference) & ref->mask) < wanted)
 		cpu_relax();
 	b = read_moment(ref);
-	elapsed = (b.reference - a.reference) & ref->mask;
+	elapsed = MAX((b.reference - a.reference) & ref->mask, 1u);
 	return (struct rates){
 		(b.tsc - a.tsc) * ref->hz / elapsed,
 		(u64)(a.apic - b.apic) * ref->hz / elapsed, /* it counts down */

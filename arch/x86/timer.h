@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Measuring time once and ticking from then on; the essay is in timer.c, the clock itself in kernel/time.h. */
+/*
+ * Measuring time once and ticking from then on; the essay is in timer.c, the clock itself in
+ * kernel/time.h.
+ */
 #ifndef ARCH_X86_TIMER_H
 #define ARCH_X86_TIMER_H
 
@@ -8,7 +11,8 @@
 #define TICK_HZ 100
 
 /*
- * timer_init: measures tsc_hz and the local APIC timer's rate (<= 20 ms) and starts the boot CPU's tick.
+ * timer_init: measures tsc_hz and the local APIC timer's rate (<= 20 ms) and starts the boot
+ * CPU's tick.
  *   => boot CPU, after apic_init() (without an APIC: only tsc_hz), IRQs on or off
  *   => pm_timer_port: acpi_pm_timer_port(), or 0
  *   => says on the console what it measured against

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A 16550 serial port: the console that is always there, from the first line of boot to the last of
- * a panic. National Semiconductor's PC16550D data sheet is the reference; registers are its table II.
+ * a panic. Registers are those of National Semiconductor's PC16550D data sheet, table II.
  *
  * Output is polled, so it works in any context: wait until the transmitter's FIFO is empty, write
  * up to its 16 bytes. A port whose other end has stopped reading never gets empty; after one

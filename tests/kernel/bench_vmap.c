@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a mapping costs: map n frames, read a byte of each page, unmap; and, shared by all, the purges
- * that bring the addresses home. The purge is made part of the measurement by doing it here, each
- * time as many pages wait as the threshold allows, so that ticks cannot make it cheaper by chance.
+ * What a mapping costs: map n frames, read a byte of each page, unmap; and, shared by all, the
+ * purges that bring the addresses home. The purge is made part of the measurement by doing it
+ * here, each time as many pages wait as the threshold allows, so that ticks cannot make it cheaper
+ * by chance.
  *
  * Under `-icount shift=0` a TSC tick is one instruction and the figures are exact; elsewhere read
  * insns_per_op as TSC ticks.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Frames on the real machine: what mm/frame.c promises, with real interrupts and all CPUs at it. The
- * panics it promises (double free and the rest) are tested on the host (tests/host/test_frame.c),
- * where a panic can be survived.
+ * Frames on the real machine: what mm/frame.c promises, with real interrupts and all CPUs at it.
+ * The panics it promises (double free and the rest) are tested on the host
+ * (tests/host/test_frame.c), where a panic can be survived.
  */
 #include "kernel/cpu.h"
 #include "kernel/errno.h"
@@ -74,7 +74,10 @@ KTEST(frame, no_frame_is_given_twice)
 	frame_free_many(f, MANY);
 }
 
-/* Fails the 1st, 2nd, ... allocation until none fails: each failure must leave everything as it was. */
+/*
+ * Fails the 1st, 2nd, ... allocation until none fails: each failure must leave everything as it
+ * was.
+ */
 KTEST(frame, failure_leaks_nothing)
 {
 	static struct frame *f[8];
@@ -88,22 +91,26 @@ KTEST(frame, failure_leaks_nothing)
 	}
 }
 
-/* Takes all of memory, a cache and a list at a time, and gives it back. */
+/*
+ * Takes all of memory, a cache and a list at a time, and gives it back. The frames are chained
+ * through their structs, not their contents: a machine with much memory need not really have it.
+ */
 KTEST(frame, exhaustion_is_an_error_value)
 {
 	u64 before = frame_free_total(), taken = 0;
-	struct frame *chain = NULL, *f;
+	u32 chain = FRAME_NIL;
+	struct frame *f;
 
-	while ((f = frame_alloc(0, 0))) { /* the frames themselves hold the chain */
-		*(struct frame **)frame_virt(f) = chain;
-		chain = f;
+	while ((f = frame_alloc(0, FRAME_HIGH))) {
+		f->next = chain;
+		chain = (u32)frame_pfn(f).n;
 		taken++;
 	}
 	EXPECT(taken > 100, "only %lu frames", taken);
 	EXPECT(!frame_alloc(3, 0), "8 frames in a row, when there is not one");
-	while (chain) {
-		f = chain;
-		chain = *(struct frame **)frame_virt(f);
+	while (chain != FRAME_NIL) {
+		f = pfn_frame(pfn_make(chain));
+		chain = f->next;
 		frame_free(f, 0);
 	}
 	EXPECT_EQ(frame_free_total(), before);

@@ -112,7 +112,9 @@ static void ponger(void *arg)
 	}
 }
 
-/* Each turn is one wake-up in each direction: a lost one would hang, and the watchdog would tell. */
+/*
+ * Each turn is one wake-up in each direction: a lost one would hang, and the watchdog would tell.
+ */
 KTEST(smp, no_wake_up_is_lost)
 {
 	struct ping p = {.a = thread_current()};

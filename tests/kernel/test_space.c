@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The address space as the processor sees it: not what the tables say (mm_check reads those) but what
- * happens when one touches it.
+ * The address space as the processor sees it: not what the tables say (mm_check reads those) but
+ * what happens when one touches it.
  */
 #include "kernel/main.h"
 #include "kernel/string.h"

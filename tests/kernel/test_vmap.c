@@ -208,7 +208,10 @@ KTEST(vmap, threshold_bounds_what_waits)
 	frame_free_many(pages, 4);
 }
 
-/* The lowest address is given first, so under `off` the same one comes again, under `tlb` it must not. */
+/*
+ * The lowest address is given first, so under `off` the same one comes again, under `tlb` it must
+ * not.
+ */
 KTEST(vmap, addresses_are_reissued_only_after_the_flush)
 {
 	enum lazy_policy policy = lazy_policy();

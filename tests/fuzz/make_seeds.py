@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes a small corpus for each fuzz target: make_seeds.py DIRECTORY makes DIRECTORY/TARGET/NAME.
+
+One or two good inputs a target are enough: they show the fuzzer the formats' words (magic
+numbers, tag types, signatures), from which it finds its way to the bad ones by itself.
+"""
+import pathlib
+import struct
+import sys
+
+
+# Start, size and type of each range; both doors' entries look alike.
+RANGES = ((0, 0x9FC00, 1), (0x9FC00, 0x400, 2), (0x100000, 0x7EE0000, 1), (0x7FE0000, 0x20000, 3))
+MEMORY_MAP = b"".join(struct.pack("<QQII", *r, 0) for r in RANGES)
+
+
+def mb2_tag(kind, body):
+    tag = struct.pack("<II", kind, 8 + len(body)) + body
+    return tag + bytes(-len(tag) % 8)
+
+
+def multiboot2():
+    """What GRUB hands over (Multiboot2 specification 3.6), abridged."""
+    mmap = struct.pack("<II", 24, 0) + MEMORY_MAP
+    pixels = struct.pack("<QIIIBBH6B", 0xFD000000, 4096, 1024, 768, 32, 1, 0, 16, 8, 8, 8, 0, 8)
+    text = struct.pack("<QIIIBBH", 0xB8000, 160, 80, 25, 16, 2, 0)
+    module = struct.pack("<II", 0x200000, 0x201000) + b"font.psf\0"
+    tags = b"".join((
+        mb2_tag(1, b'lazy=off "run=test; check"\0'),
+        mb2_tag(2, b"GRUB 2.06\0"),
+        mb2_tag(3, module),
+        mb2_tag(6, mmap),
+        mb2_tag(8, pixels),
+        mb2_tag(14, b"RSD PTR " + bytes(12)),
+        mb2_tag(15, b"RSD PTR " + bytes(28)),
+        mb2_tag(0, b""),
+    ))
+    small = mb2_tag(6, mmap[:32]) + mb2_tag(8, text) + mb2_tag(0, b"")
+    yield "grub", struct.pack("<II", 8 + len(tags), 0) + tags
+    yield "small", struct.pack("<II", 8 + len(small), 1 << 31) + small
+
+
+def pvh():
+    """What QEMU hands over (Xen's start_info.h), all of it from address 0x10 on (fuzz_pvh.c)."""
+    at_map = 0x10 + 56
+    at_modules = at_map + len(MEMORY_MAP)
+    at_name = at_modules + 32
+    at_line = at_name + len(b"initrd\0")
+    head = struct.pack("<IIIIQQQQII", 0x336EC578, 1, 0, 1, at_modules, at_line, 0xF5000, at_map,
+                       len(RANGES), 0)
+    module = struct.pack("<QQQQ", 0x200000, 0x1000, at_name, 0)
+    yield "qemu", head + MEMORY_MAP + module + b"initrd\0" + b'run="test; check"\0'
+
+
+def cmdline():
+    for name, key, line in (
+        ("plain", "lazy", "lazy=off directmap=64M"),
+        ("quoted", "run", 'a "run=test; check" lazy'),
+        ("escaped", "directmap", 'run=\\"test; check\\" directmap=0x40000000'),
+    ):
+        yield name, bytes([64]) + key.encode() + b"\0" + line.encode()
+
+
+def acpi():
+    """A root pointer and four tables at 0xe0000 (fuzz_acpi.c, which mends the checksums)."""
+    base = 0xE0000
+
+    def table(signature, body):
+        return struct.pack("<4sIBB22sI", signature, 36 + len(body), 1, 0, b"", 0) + body
+
+    madt = table(b"APIC", struct.pack("<II", 0xFEE00000, 1)
+                 + bytes((0, 8, 0, 0, 1, 0, 0, 0)) + bytes((0, 8, 1, 1, 1, 0, 0, 0))
+                 + bytes((1, 12, 0, 0)) + struct.pack("<II", 0xFEC00000, 0)
+                 + bytes((2, 10, 0, 0)) + struct.pack("<IH", 2, 13)
+                 + bytes((5, 12, 0, 0)) + struct.pack("<Q", 0xFEE00000)
+                 + bytes((9, 16, 0, 0)) + struct.pack("<III", 300, 1, 2))
+    fadt = bytearray(table(b"FACP", bytes(208)))
+    struct.pack_into("<I", fadt, 76, 0x608)
+    fadt[91] = 4
+    places = {0x40: table(b"RSDT", struct.pack("<II", base + 0x100, base + 0x200)),
+              0x80: table(b"XSDT", struct.pack("<QQ", base + 0x200, base + 0x100)),
+              0x100: madt, 0x200: bytes(fadt)}
+    for revision in (0, 2):
+        memory = bytearray(0x200 + len(fadt))
+        struct.pack_into("<8sB6sBIIQB3s", memory, 0, b"RSD PTR ", 0, b"", revision, base + 0x40, 36,
+                         base + 0x80, 0, b"")
+        for at, what in places.items():
+            memory[at:at + len(what)] = what
+        for way, name in enumerate(("address", "copy", "search")):
+            yield f"{name}{revision}", bytes([way]) + memory
+
+
+def psf():
+    """A PSF1 and a PSF2 font with blank glyphs."""
+    yield "psf1", bytes((0x36, 0x04, 0, 8)) + bytes(256 * 8)
+    yield "psf2", struct.pack("<8I", 0x864AB572, 0, 32, 0, 128, 16, 8, 12) + bytes(128 * 16)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for target in (multiboot2, pvh, cmdline, acpi, psf):
+        directory = pathlib.Path(sys.argv[1], target.__name__)
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, data in target():
+            (directory / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""The machines that the kernel must boot on. Each boots, runs commands and must end with success.
+
+Not every combination: each door meets 1 CPU and several, little memory and memory above 4 GiB, each
+kind of machine, an old processor (qemu64: no 1 GiB pages, no SMEP, SMAP, UMIP) and a new one (max).
+"""
+
+from machine import Machine
+
+COMMANDS = "info; mem; cpus; maps; test space; demo stale; purge; check"
+COMMANDS_SMALL = f"test frame; {COMMANDS}"  # uses up all memory, which takes a minute where there is much
+TIMEOUT = 150  # seconds; most boots take one to five, UEFI ten, Bochs twenty
+
+BOOTS = [
+    # door        kind       CPUs memory  processor
+    Machine("pvh", "q35", 1, "32M", "qemu64"),
+    Machine("pvh", "q35", 2, "256M", "max"),
+    Machine("pvh", "q35", 4, "256M", "max"),
+    Machine("pvh", "q35", 8, "6G", "max"),
+    Machine("pvh", "q35", 4, "16G", "max"),
+    Machine("pvh", "q35", 64, "512M", "max"),
+    Machine("pvh", "pc", 1, "256M", "max"),
+    Machine("pvh", "pc", 4, "32M", "max"),
+    Machine("pvh", "pc", 8, "256M", "qemu64"),
+    Machine("pvh", "microvm", 1, "32M", "qemu64"),
+    Machine("pvh", "microvm", 4, "256M", "max"),
+    Machine("pvh", "microvm", 2, "6G", "max"),
+    Machine("bios", "pc", 1, "32M", "max"),
+    Machine("bios", "pc", 2, "6G", "qemu64"),
+    Machine("bios", "q35", 4, "256M", "max"),
+    Machine("bios", "q35", 8, "256M", "max"),
+    Machine("uefi", "q35", 1, "256M", "qemu64"),
+    Machine("uefi", "q35", 4, "256M", "max"),
+    Machine("uefi", "q35", 2, "6G", "max"),
+    Machine("uefi", "pc", 8, "256M", "max"),
+    Machine("usb-bios", "q35", 2, "256M", "max"),
+    Machine("usb-uefi", "q35", 2, "256M", "max"),
+    Machine("bochs", "q35", 4, "256M"),
+    Machine("bochs", "q35", 1, "32M"),
+]
+
+# Where all of the kernel's own tests run, and with what words on the command line.
+TESTED = [
+    Machine(smp=4),
+    Machine(smp=1, cpu="qemu64", append="directmap=64M"),
+    Machine(smp=4, append="directmap=64M lazy=off"),
+]
+
+
+def commands(machine):
+    return COMMANDS_SMALL if machine.mem.endswith("M") else COMMANDS
+
+
+def name(machine):
+    return f"{machine.door}/{machine.kind}-{machine.smp}cpu-{machine.mem}-{machine.cpu}"

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""Tests that are more than "boot and run commands": a person at the prompt, hand-overs that are wrong,
+gdb, a panic, a hang, and the figures the project promises.
+
+Each is a function of (build directory, log file) that returns or raises; ALL holds them in order.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import debug
+import screen
+from guest import PROMPT, Failed, Guest
+from machine import Machine
+
+BOOT_TIMEOUT = 60  # seconds to the prompt, on a machine that has other things to do
+ANSWER_TIMEOUT = 20  # seconds for a command
+BOOT_FIGURE = 2.0  # seconds of wall time to the prompt with 4 CPUs
+KERNEL_FIGURE = 0.3  # seconds of that in the kernel
+IMAGE_FIGURE = 1 << 20  # bytes of lazymap.elf that are loaded
+
+CTRL_C, TAB, UP, BACKSPACE = "\x03", "\t", "\x1b[A", "\x7f"
+
+ALL = []
+
+
+def scenario(function=None, *, needs=("run",), alone=False):
+    """Registers a test, with the sets of tools/packages.txt it needs; alone: it measures time."""
+    def register(test):
+        test.needs, test.alone = needs, alone
+        ALL.append(test)
+        return test
+    return register(function) if function else register
+
+
+def need(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def check_boot(guest, machine):
+    """What the output of every boot of the matrix must hold."""
+    online = re.search(r"^ *cpus +(\d+) online of", guest.text, re.MULTILINE)
+    if not online or int(online[1]) != machine.smp:
+        raise guest.failed(f"not {machine.smp} CPUs online")
+
+
+# --- a person at the prompt ---------------------------------------------------------------------
+
+@scenario
+def commands(build, log):
+    with Guest(Machine(), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        listed = guest.command("help", ANSWER_TIMEOUT)
+        wanted = "help info cpus mem maps area pt lazy purge stats trace check test bench demo panic exit"
+        for name in wanted.split():
+            need(re.search(rf"^\s*{name}\s", listed, re.MULTILINE), f"help does not list '{name}'")
+        for name in ("info", "cpus", "mem", "maps", "lazy", "purge", "stats", "check", "demo", "trace dump 5"):
+            need(guest.command(name, ANSWER_TIMEOUT).strip(), f"'{name}' prints nothing")
+        need("usage: pt" in guest.command("pt", ANSWER_TIMEOUT), "'pt' without an address gives no usage")
+        need("usage: mem" in guest.command("mem x", ANSWER_TIMEOUT), "'mem x' gives no usage")
+        need("unknown command" in guest.command("nonsense", ANSWER_TIMEOUT), "an unknown command is not named")
+        need("canonical" in guest.command("pt 0x800000000000", ANSWER_TIMEOUT), "pt takes a non-canonical address")
+        guest.send("exit\r")
+        guest.must_pass(ANSWER_TIMEOUT)
+
+
+@scenario
+def line_editing(build, log):
+    with Guest(Machine(smp=2), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        guest.send(f"che{TAB}\r")
+        need(" 0 faults" in guest.expect(PROMPT, ANSWER_TIMEOUT), "tab does not complete 'che' to 'check'")
+        guest.send(f"{UP}\r")
+        need(" 0 faults" in guest.expect(PROMPT, ANSWER_TIMEOUT), "the up arrow does not bring 'check' back")
+        guest.send(f"mex{BACKSPACE}m\r")
+        need("frames:" in guest.expect(PROMPT, ANSWER_TIMEOUT), "backspace does not erase")
+        guest.send(f"panic{CTRL_C}")
+        guest.expect(PROMPT, ANSWER_TIMEOUT)
+        guest.send("exit\r")
+        guest.must_pass(ANSWER_TIMEOUT)
+
+
+@scenario
+def interrupt(build, log):
+    """Ctrl-C stops a running command, and the prompt works after it."""
+    with Guest(Machine(), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        guest.send("test\r")
+        guest.expect("ok 1 ", ANSWER_TIMEOUT)
+        guest.send(CTRL_C)
+        guest.expect("interrupted", ANSWER_TIMEOUT)
+        guest.expect(PROMPT, ANSWER_TIMEOUT)
+        need(" 0 faults" in guest.command("check", ANSWER_TIMEOUT), "an interrupted test leaves faults behind")
+
+
+def on_screen(machine, build, log, read):
+    """What is printed stands on the screen as well, from the kernel's first line on."""
+    control = f"{os.path.splitext(log)[0]}.qmp"
+    with Guest(screen.watched(machine, control), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        guest.command("check", ANSWER_TIMEOUT)
+        lines = read(screen.Screen(guest, control))
+    shown = "\n".join(lines)
+    for wanted in ("Lazymap: what does it cost", f"{PROMPT}check", " 0 faults"):
+        need(wanted in shown, f"'{wanted}' is not on the screen:\n{shown}")
+
+
+@scenario
+def vga_text(build, log):
+    on_screen(Machine(smp=1), build, log, screen.Screen.text_mode)
+
+
+@scenario(needs=("run", "iso"))
+def vga_text_by_grub(build, log):
+    on_screen(Machine("bios", smp=1), build, log, screen.Screen.text_mode)
+
+
+@scenario(needs=("run", "iso", "uefi"))
+def framebuffer_uefi(build, log):
+    on_screen(Machine("uefi", smp=1), build, log, screen.Screen.framebuffer)
+
+
+@scenario(needs=("run", "iso"))
+def framebuffer_bios(build, log):
+    on_screen(Machine("bios", smp=1, append="lazy=tlb", video="auto"), build, log, screen.Screen.framebuffer)
+
+
+def make_run(build, stdin, **variables):
+    """`make run` without a terminal. => (status, output)"""
+    argv = [os.environ.get("MAKE", "make"), "--no-print-directory", "run", f"O={build}"]
+    argv += [f"{name}={value}" for name, value in variables.items()]
+    done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=BOOT_TIMEOUT, check=False)
+    return done.returncode, done.stdout
+
+
+@scenario
+def run_without_terminal(build, _):
+    status, output = make_run(build, "")
+    need(status == 0 and output.rstrip().endswith("LAZYMAP: PASS"), f"no input: status {status}\n{output}")
+    status, output = make_run(build, "mem\ncheck\n", SMP=2)
+    need(status == 0 and "frames:" in output and " 0 faults" in output, f"two lines: status {status}\n{output}")
+    # A command's failure becomes make's, and any quotes reach the kernel.
+    status, output = make_run(build, "", APPEND="run=\"exit '7'\"", SMP=1)
+    need(status != 0 and "LAZYMAP: FAIL 7" in output, f"exit 7: status {status}\n{output}")
+
+
+# --- what must be seen as a failure ----------------------------------------------------------------
+
+@scenario
+def panic_is_a_failure(build, log):
+    with Guest(Machine(append="run=\"panic 'what a pity'\""), build, log) as guest:
+        need(not guest.wait(BOOT_TIMEOUT), "a panic counts as success")
+        need("PANIC on cpu 0" in guest.text and "what a pity" in guest.text, "the panic does not say why")
+        need(re.search(r"cmd_panic\+0x[0-9a-f]+\n(.*\n)*.*kernel_main\+0x", guest.text),
+             "the backtrace does not lead from cmd_panic to kernel_main")
+
+
+@scenario
+def hang_is_a_failure(build, log):
+    """A kernel that does not end is one, here one that waits at its prompt."""
+    with Guest(Machine(smp=1), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        try:
+            guest.wait(1)
+        except Failed as failed:
+            need("still running" in str(failed), f"called something else: {failed}")
+            return
+        raise Failed("a guest at its prompt counts as one that ended")
+
+
+@scenario
+def reset_is_a_failure(build, log):
+    """The emulator's own end, without the kernel's last line, is one although its status is 0."""
+    with Guest(Machine(smp=1, extra=("-watchdog-action", "reset")), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        guest.process.terminate()
+        try:
+            guest.wait(ANSWER_TIMEOUT)
+        except Failed as failed:
+            need("without a last line" in str(failed), f"called something else: {failed}")
+            return
+        raise Failed("an emulator that ended by itself counts as success")
+
+
+# --- hand-overs and machines that are wrong -----------------------------------------------------------
+
+def refused(machine, build, log, words):
+    """The kernel must say one of the words and end with failure."""
+    with Guest(machine, build, log) as guest:
+        need(not guest.wait(BOOT_TIMEOUT), "the kernel reports success")
+        need(re.search(words, guest.text), f"no word of /{words}/ in:\n{guest.text}")
+
+
+@scenario
+def command_line_too_long_pvh(build, log):
+    refused(Machine(append="x" * 2000), build, log, "command line")
+
+
+@scenario(needs=("run", "iso"))
+def command_line_too_long_grub(build, log):
+    refused(Machine("bios", append="x" * 1500), build, log, "command line")
+
+
+@scenario
+def no_long_mode_pvh(build, log):
+    refused(Machine(cpu="qemu32", smp=1), build, log, "64-bit|long mode")
+
+
+@scenario(needs=("run", "iso"))
+def no_long_mode_grub(build, log):
+    refused(Machine("bios", cpu="qemu32", smp=1, append="run=info"), build, log, "64-bit|long mode")
+
+
+@scenario
+def wrong_arguments(build, log):
+    """A wrong option is named, and the boot goes on where it can."""
+    refused(Machine(append="directmap=much run=info", smp=1), build, log, "directmap")
+    with Guest(Machine(append="lazy=perhaps run=info", smp=1), build, log) as guest:
+        guest.must_pass(BOOT_TIMEOUT)
+        need("lazy=" in guest.text, "lazy=perhaps goes unnoticed")
+
+
+@scenario
+def absent_cpus(build, log):
+    """Of 8 CPUs in the tables 3 are there; the others must not be waited for."""
+    with Guest(Machine(append="run=cpus", extra=("-smp", "3,maxcpus=8")), build, log) as guest:
+        guest.must_pass(BOOT_TIMEOUT)
+        need("3 CPUs online" in guest.text, "not 3 CPUs online")
+
+
+# --- tools -------------------------------------------------------------------------------------
+
+@scenario(needs=("run", "gdb"))
+def gdb_stops_at_kernel_main(build, log):
+    socket = f"{os.path.splitext(log)[0]}.socket"
+    with Guest(debug.waiting(Machine(), socket), build, log) as guest:
+        guest.wait_for_file(socket)
+        argv = debug.gdb_command(build, socket, ["-batch", "-ex", "info args", "-ex", "backtrace"])
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=BOOT_TIMEOUT, check=False)
+    need(re.search(r"Breakpoint 1, kernel_main \(.*kernel/main\.c:\d+", done.stdout, re.DOTALL)
+         and "door = 2" in done.stdout, f"gdb did not stop at kernel_main:\n{done.stdout}")
+
+
+@scenario
+def bench_is_exact(build, log):
+    """Under -icount a tick is an instruction, so two runs give the same numbers."""
+    def measure():
+        with Guest(Machine(smp=1, append='run="bench vmap"', extra=("-icount", "shift=0")), build, log) as guest:
+            guest.must_pass(BOOT_TIMEOUT)
+            return [json.loads(line[len("BENCH "):]) for line in guest.text.splitlines() if line.startswith("BENCH ")]
+    lines = measure()
+    need([line["pages"] for line in lines] == [1, 4, 16, 64, 256], f"not the five sizes: {lines}")
+    for line in lines:
+        need(line["bench"] == "vmap" and line["touch"] == 1 and line["policy"] == "tlb", f"wrong words: {line}")
+        need(line["ops"] > 0 and line["insns_per_op"] > 0, f"nothing measured: {line}")
+        print(f"     BENCH {json.dumps(line)}")
+    need(measure() == lines, "a second run gives other numbers")
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+@scenario
+def image_size(build, _):
+    """What a loader loads; the debugging sections of the ELF do not count."""
+    size = os.path.getsize(f"{build}/lazymap.stripped")
+    print(f"     image: {size} bytes")
+    need(size < IMAGE_FIGURE, f"the image has {size} bytes, more than {IMAGE_FIGURE}")
+
+
+@scenario(alone=True)
+def boot_time(build, log):
+    """The best of three, since this machine may be doing other things."""
+    best, kernel = sys.maxsize, None
+    for _ in range(3):
+        with Guest(Machine(), build, log) as guest:
+            guest.expect(PROMPT, BOOT_TIMEOUT)
+            if guest.seconds() < best:
+                best, kernel = guest.seconds(), re.search(r"boot: done in (\d+) us", guest.text)
+    need(kernel, "the kernel does not say how long it took")
+    seconds = int(kernel[1]) / 1e6
+    print(f"     boot to the prompt: {best:.2f} s, of which the kernel {seconds:.3f} s")
+    need(best < BOOT_FIGURE, f"{best:.2f} s to the prompt; {BOOT_FIGURE} s are promised")
+    need(seconds < KERNEL_FIGURE, f"{seconds:.3f} s in the kernel; {KERNEL_FIGURE} s are promised")

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/*
+ * In front of mm/mm_internal.h on the include path of the host tests: the same words, made of libc
+ * and the simulated machine (tests/host/sim.h). Nothing in mm/ can tell the difference.
+ *
+ * Where a header of kernel/ has no machine code in it, it is used as it is. Four have: atomic.h
+ * irq.h cpu.h and time.h are replaced by those in tests/host/shim/kernel/. Locks keep their
+ * headers; their bodies are in tests/host/sim_sched.c, and assert more than the real ones.
+ *
+ * Memory: the simulated RAM is one file in memory. What mm/ may reach of it by pointer (the direct
+ * map and the frame array) is mapped at sim_direct and `frames` exactly as the simulated page
+ * tables map it, from the moment they are loaded, so a stray pointer ends in a fault here as well.
+ */
+#ifndef MM_INTERNAL_H
+#define MM_INTERNAL_H
+
+#include "arch/x86/pte.h"
+#include "kernel/atomic.h"
+#include "kernel/cpu.h"
+#include "kernel/cpumask.h"
+#include "kernel/errno.h"
+#include "kernel/irq.h"
+#include "kernel/list.h"
+#include "kernel/mutex.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/spinlock.h"
+#include "kernel/string.h"
+#include "kernel/time.h"
+#include "kernel/trace.h"
+#include "kernel/watchdog.h"
+#include "mm/layout.h"
+#include "mm/types.h"
+
+extern struct frame *frames;
+extern char *sim_direct;
+
+static inline void *phys_to_virt(paddr_t pa)
+{
+	return sim_direct + pa;
+}
+
+static inline paddr_t virt_to_phys(const void *p)
+{
+	return (paddr_t)((const char *)p - sim_direct);
+}
+
+static inline u32 cpu_spinlocks_held(void)
+{
+	return this_cpu()->locks_held;
+}
+
+#endif

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The simulated machine that mm/ runs on in the host tests: RAM with holes, up to 64 CPUs each
+ * with an interrupt flag, a store buffer, a TLB and paging-structure caches, inter-processor
+ * interrupts that arrive when the test or the seed says so, and time. One host thread, no real
+ * parallelism: CPUs take turns, and every choice comes from one seed, so every failure can be
+ * replayed.
+ *
+ * It is deliberately less kind than QEMU. A TLB keeps what it once saw for ever and drops only
+ * what an executed invalidation guarantees (SDM vol. 3A, 4.10.4); with `remember` (the default)
+ * every CPU is taken to have cached each entry at the last moment before it was cleared, which is
+ * what speculation permits; and no entry may come to life at an address that any TLB still holds
+ * (DESIGN I3), which is checked at every write of an entry in every test.
+ *
+ *   sim.c         RAM, counters, panics that a test expects, one forked process per scenario
+ *   sim_sched.c   CPUs, their turns, interrupts, store buffers
+ *   sim_locks.c   locks that assert more than the real ones
+ *   sim_tlb.c     TLBs, walks, memory accesses through them
+ *   sim_mmu.c     the platform's side of mm/mmu_ops.h, and bringing mm/ up
+ */
+#ifndef TESTS_HOST_SIM_H
+#define TESTS_HOST_SIM_H
+
+#include "mm/mmu_ops.h"
+#include "mm/space.h"
+#include "tests/host/tap.h"
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
+struct sim_range {
+	paddr_t start, end;
+};
+
+struct sim_config {
+	unsigned cpus; /* online after sim_boot(); 0 means 1 */
+	u64 seed;
+	struct sim_range ram[8]; /* ends with an empty one; none at all: 1 MiB to 33 MiB */
+	u64 direct_limit;	 /* bytes in the direct map; 0: all */
+	bool eager;		 /* policy off; else tlb */
+	u64 lazy_max_pages;	 /* 0: 1024 */
+	int max_leaf_level;	 /* 0: 3 */
+};
+
+/* What a test may turn while the machine runs. Zero is the kindest machine but for `remember`. */
+struct sim {
+	unsigned cpu;	   /* the CPU that runs now */
+	u64 steps;	   /* shared accesses so far */
+	u32 preempt;	   /* one in so many of them changes CPU; 0: only waiting does */
+	u32 speculate;	   /* before one in so many a CPU walks somewhere at random; 0: never */
+	bool store_buffer; /* stores may become visible late */
+	bool ipi_at_once;  /* a kicked CPU answers before kick() returns */
+	bool remember;	   /* every CPU holds each translation up to the clearing of its entry */
+	bool deferred;	   /* entries are written at batch_end(), as by a hypercall */
+	u32 fail_batch;	   /* the next batch fails at its so-many-th entry; 0: none does */
+	cpumask_t deaf;	   /* these take no interrupt */
+};
+extern struct sim sim;
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SIM_ASAN
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define SIM_ASAN
+#endif
+#ifdef SIM_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#define SIM_PHYS_MAX	(1 * TiB)
+#define SIM_FRAMES_SIZE (SIM_PHYS_MAX / PAGE_SIZE * 32)
+
+/* The raw bytes of the machine's memory, RAM or not; no permission stands in the way. */
+void *sim_ram(paddr_t pa);
+bool sim_is_ram(paddr_t pa);
+
+/* A machine, before mm/ knows of it: early_* have not been called. => once in a process */
+void sim_power_on(const struct sim_config *c);
+
+/*
+ * What boot code tells mm/ before space_init(): RAM, and that the image and the first MiB are
+ * taken.
+ */
+void sim_early(const struct sim_config *c);
+extern const struct kernel_image sim_image;
+
+/* sim_power_on(), then all of mm/'s boot, on c->cpus CPUs. */
+void sim_boot(const struct sim_config *c);
+
+u32 sim_random(u32 below);
+
+/* What mm/ printed since the last call. => valid until the next call */
+const char *sim_printed(void);
+
+/*
+ * --- CPUs (sim_sched.c) ------------------------------------------------------------------------
+ */
+
+/* From here on the test's own code runs as CPU `cpu`. */
+void sim_on(unsigned cpu);
+
+/*
+ * fn(arg) is to run on CPU `cpu` in thread context; sim_run() runs all that was spawned to its
+ * end.
+ */
+void sim_spawn(unsigned cpu, void (*fn)(void *), void *arg);
+void sim_run(void);
+void sim_run_for(u64 steps); /* or until so many shared accesses have happened */
+
+/* Interrupts: what a CPU calls shootdown_serve() and shootdown_quiet_point() for. */
+enum sim_interrupt {
+	SIM_IPI,
+	SIM_TICK
+};
+void sim_raise(unsigned cpu, enum sim_interrupt irq);
+bool sim_pending(unsigned cpu, enum sim_interrupt irq);
+
+/* Every CPU takes what is pending and idles, the running one included. */
+void sim_settle(void);
+
+/* A CPU that exists but is not online runs on the tables already; the second half brings it in. */
+cpumask_t sim_online(void); /* those that are in: what they remember, they may use */
+void sim_cpu_power(unsigned cpu);
+void sim_cpu_join(unsigned cpu);
+
+void sim_step(void); /* one shared access is about to happen */
+
+/*
+ * --- memory through a TLB (sim_tlb.c) ----------------------------------------------------------
+ */
+
+enum sim_fault {
+	SIM_OK,
+	SIM_NOT_PRESENT,
+	SIM_NOT_WRITABLE,
+	SIM_NOT_EXECUTABLE,
+	SIM_NOT_CANONICAL
+};
+
+/* As CPU `cpu`, through its TLB. => va 8-aligned */
+enum sim_fault sim_read(unsigned cpu, vaddr_t va, u64 *value);
+enum sim_fault sim_write(unsigned cpu, vaddr_t va, u64 value);
+enum sim_fault sim_fetch(unsigned cpu, vaddr_t va);
+
+/* The CPUs whose TLB holds a translation for a page of [va, va + pages). */
+cpumask_t sim_tlb_holders(vaddr_t va, u64 pages);
+/* The CPUs whose TLB maps a frame anywhere in the vmap area. */
+cpumask_t sim_tlb_frame_holders(pfn_t pfn);
+u64 sim_tlb_entries(unsigned cpu);
+
+void sim_tlb_fill(unsigned cpu, vaddr_t va, int level, pte_t e);
+void sim_tlb_load_root(unsigned cpu, pfn_t root);
+pfn_t sim_tlb_root(unsigned cpu);
+void sim_tlb_speculate(unsigned cpu);
+void sim_tlb_invalidate_page(unsigned cpu, vaddr_t va);
+void sim_tlb_invalidate_all(unsigned cpu);
+
+/* => true with the leaf and its level if the tables under `root` map va */
+bool sim_walk(pfn_t root, vaddr_t va, int *level, pte_t *leaf);
+
+/*
+ * --- expectations ------------------------------------------------------------------------------
+ */
+
+/*
+ * Runs fn in a process of its own, with a machine of its own; its checks count with ours. When fn
+ * returns nobody may hold a lock, have interrupts off or a batch open, and mm_check() must agree
+ * (if mm/ is up).
+ */
+void sim_scenario(const char *name, void (*fn)(void));
+
+/*
+ * EXPECT_PANIC("in the message", statement): the statement is run in a copy of this process, which
+ * must die of a panic that says so; here nothing has happened.
+ */
+#define EXPECT_PANIC(text, statement)              \
+	do {                                       \
+		if (sim_panic_expect()) {          \
+			statement;                 \
+			sim_panic_missed();        \
+		}                                  \
+		sim_panic_check(text, #statement); \
+	} while (0)
+
+bool sim_panic_expect(void);
+void sim_panic_missed(void) __noreturn;
+void sim_panic_check(const char *text, const char *statement);
+
+/*
+ * How often the simulator's own rules or mm_check() may be asked in random tests: a failed one
+ * panics.
+ */
+void sim_check(void);
+
+/* What must be the same before and after a call that failed. */
+struct sim_snapshot {
+	u64 at_hand, used, live, cleared;
+};
+struct sim_snapshot sim_snapshot(void);
+bool sim_unchanged(const struct sim_snapshot *s, const char *what);
+
+/*
+ * --- between the files of the simulator --------------------------------------------------------
+ */
+
+enum sim_cpu_state {
+	SIM_CPU_ABSENT,
+	SIM_CPU_BOOTING, /* runs on the tables, interrupts off, in no set */
+	SIM_CPU_JOINING, /* in cpus_online(), has not flushed yet */
+	SIM_CPU_ONLINE,
+};
+enum sim_cpu_state sim_cpu_state(unsigned cpu);
+void sim_sched_init(void);
+void sim_sched_at_rest(void);
+void sim_locks_at_rest(unsigned cpu);
+void sim_mmu_at_rest(void);
+void sim_memory_map_as(pfn_t root);
+void sim_kick(cpumask_t targets);
+
+extern struct mmu_ops sim_mmu_ops;
+extern bool sim_mm_is_up;
+
+#endif

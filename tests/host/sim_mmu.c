@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The platform's side of mm/mmu_ops.h on the simulated machine, and how mm/ is brought up on it.
+ *
+ * Every write of an entry passes through write_entry(), which knows from attach_table() what
+ * address each table maps, and so can hold every write against all TLBs:
+ *
+ *   an entry comes to life    no CPU online may hold a translation of its address (DESIGN I3)
+ *   an entry is cleared       until then any CPU may have cached it, so (`remember`) every CPU has
+ *   a frame becomes a table   no CPU may hold a translation of it but the direct map's (I1, I4)
+ *   any leaf                  is not writable and executable at once (I5)
+ */
+#include "mm/early.h"
+#include "mm/frame.h"
+#include "mm/shootdown.h"
+#include "mm/space.h"
+#include "mm/vmap.h"
+#include "tests/host/sim.h"
+
+#define WHERE_SLOTS 65536
+#define BATCH_MAX   4096
+
+/*
+ * What a table maps: a hash by pfn. Grows only; a frame that serves again is found and rewritten.
+ */
+static struct where {
+	u64 pfn;
+	vaddr_t va;
+	int level; /* 0: unused */
+} where[WHERE_SLOTS];
+
+static struct pending_write {
+	pfn_t table;
+	unsigned slot;
+	pte_t e;
+} batch[BATCH_MAX];
+static unsigned in_batch;
+
+bool sim_mm_is_up;
+
+static struct where *where_is(pfn_t table)
+{
+	u64 i = table.n * 0x9e3779b97f4a7c15ull >> 48;
+
+	while (where[i].level && where[i].pfn != table.n)
+		i = (i + 1) % WHERE_SLOTS;
+	return &where[i];
+}
+
+static pte_t *entry(pfn_t table, unsigned slot)
+{
+	KASSERT(slot < PT_ENTRIES, "slot %u", slot);
+	KASSERT(sim_is_ram(pfn_to_paddr(table)), "table %#lx is not RAM", table.n);
+	return (pte_t *)sim_ram(pfn_to_paddr(table)) + slot;
+}
+
+static vaddr_t slot_va(const struct where *w, unsigned slot)
+{
+	vaddr_t va = w->va + slot * pt_entry_size(w->level);
+
+	return (vaddr_t)((s64)(va << 16) >> 16);
+}
+
+static void write_entry(pfn_t table, unsigned slot, pte_t e)
+{
+	const struct where *w = where_is(table);
+	pte_t *p = entry(table, slot), old = *p;
+	vaddr_t va = slot_va(w, slot);
+
+	KASSERT(w->level, "write to table %#lx, which is attached nowhere", table.n);
+	KASSERT(pte_present(e) || !e.v, "entry of %#lx: %#lx is neither present nor zero", va, e.v);
+	KASSERT(!pte_present(e) || !pte_writable(e) || !pte_executable(e), "%#lx: W and X", va);
+	if (pte_present(e) && !pte_present(old)) {
+		cpumask_t m = {sim_tlb_holders(va, 1).bits & sim_online().bits};
+
+		KASSERT(!m.bits, "%#lx is mapped anew, but CPUs %#lx remember its last mapping", va,
+			m.bits);
+	}
+	for (unsigned cpu = 0; sim.remember && pte_present(old) && cpu < nr_cpus; cpu++)
+		if (sim_cpu_state(cpu) != SIM_CPU_ABSENT)
+			sim_tlb_fill(cpu, va, w->level, old);
+	*p = e;
+}
+
+static void issue_entry(pfn_t table, unsigned slot, pte_t e)
+{
+	sim_full_barrier();
+	if (!sim.deferred) {
+		write_entry(table, slot, e);
+		return;
+	}
+	KASSERT(in_batch < BATCH_MAX, "a batch of more than %u entries", in_batch);
+	batch[in_batch++] = (struct pending_write){table, slot, e};
+}
+
+static void sim_set_leaf(pfn_t table, unsigned slot, pte_t e)
+{
+	KASSERT(!pte_present(e) || pte_leaf(e, where_is(table)->level), "%#lx is no leaf", e.v);
+	issue_entry(table, slot, e);
+}
+
+static void sim_set_run(pfn_t table, unsigned slot, struct frame *const *f, unsigned n, u64 bits)
+{
+	KASSERT(where_is(table)->level == 1, "set_run in a table that is not level 1");
+	for (unsigned i = 0; i < n; i++) {
+		KASSERT(!entry(table, slot + i)->v, "set_run over entry %u of %#lx", slot + i,
+			table.n);
+		issue_entry(table, slot + i, (pte_t){frame_paddr(f[i]) | bits});
+	}
+}
+
+static void sim_set_span(pfn_t table, unsigned slot, pfn_t first, unsigned n, u64 bits)
+{
+	KASSERT(where_is(table)->level == 1, "set_span in a table that is not level 1");
+	for (unsigned i = 0; i < n; i++) {
+		KASSERT(!entry(table, slot + i)->v, "set_span over entry %u of %#lx", slot + i,
+			table.n);
+		issue_entry(table, slot + i, (pte_t){(first.n + i) << PAGE_SHIFT | bits});
+	}
+}
+
+static void sim_clear_run(pfn_t table, unsigned slot, unsigned n)
+{
+	KASSERT(where_is(table)->level == 1, "clear_run in a table that is not level 1");
+	for (unsigned i = 0; i < n; i++)
+		issue_entry(table, slot + i, (pte_t){0});
+}
+
+static int sim_batch_end(unsigned *done)
+{
+	unsigned n = sim.fail_batch ? MIN(in_batch, sim.fail_batch - 1) : in_batch;
+	bool failed = n < in_batch;
+
+	for (unsigned i = 0; i < n; i++)
+		write_entry(batch[i].table, batch[i].slot, batch[i].e);
+	in_batch = 0;
+	sim.fail_batch = 0;
+	if (done)
+		*done = n;
+	return failed ? -EINVAL : 0;
+}
+
+static bool is_zeroed(pfn_t table)
+{
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
+		if (entry(table, i)->v)
+			return false;
+	return true;
+}
+
+static int sim_attach_table(pfn_t parent, unsigned slot, int level, pfn_t table)
+{
+	struct where *p = where_is(parent), *t = where_is(table);
+	cpumask_t m;
+
+	sim_full_barrier();
+	if (level == PT_LEVELS && !p->level) /* a root nobody has linked anything to yet */
+		*p = (struct where){parent.n, 0, PT_LEVELS};
+	KASSERT(level >= 2 && p->level == level, "attach to table %#lx at level %d", parent.n,
+		level);
+	KASSERT(!entry(parent, slot)->v, "attach over entry %u of %#lx", slot, parent.n);
+	KASSERT(is_zeroed(table) || (t->level == level - 1 && t->va == slot_va(p, slot)),
+		"frame %#lx is attached as a table, but not empty", table.n);
+	m.bits = sim_tlb_frame_holders(table).bits & sim_online().bits;
+	KASSERT(!m.bits, "frame %#lx becomes a page table, but CPUs %#lx remember it mapped",
+		table.n, m.bits);
+	*t = (struct where){table.n, slot_va(p, slot), level - 1};
+	entry(parent, slot)->v = pfn_to_paddr(table) | PTE_TABLE_BITS;
+	return 0;
+}
+
+static int sim_load_root(pfn_t root)
+{
+	static bool memory_follows;
+
+	sim_tlb_load_root(sim.cpu, root);
+	if (!memory_follows)
+		sim_memory_map_as(root);
+	memory_follows = true;
+	return 0;
+}
+
+static void sim_invalidate_page(vaddr_t va)
+{
+	sim_full_barrier();
+	sim_tlb_invalidate_page(sim.cpu, va);
+}
+
+static void sim_invalidate_all(void)
+{
+	sim_full_barrier();
+	sim_tlb_invalidate_all(sim.cpu);
+}
+
+struct mmu_ops sim_mmu_ops = {
+	.name = "simulated",
+	.max_leaf_level = 3,
+	.default_policy = LAZY_TLB,
+	.set_run = sim_set_run,
+	.set_span = sim_set_span,
+	.clear_run = sim_clear_run,
+	.set_leaf = sim_set_leaf,
+	.batch_end = sim_batch_end,
+	.attach_table = sim_attach_table,
+	.load_root = sim_load_root,
+	.flush = shootdown,
+	.invalidate_page = sim_invalidate_page,
+	.invalidate_all = sim_invalidate_all,
+	.kick = sim_kick,
+};
+
+const struct mmu_ops *mmu = &sim_mmu_ops;
+
+void sim_mmu_at_rest(void)
+{
+	KASSERT(!in_batch, "%u entries were issued and never ended", in_batch);
+}
+
+/*
+ * The image: 64 KiB of text, rodata and data each, from 1 MiB on; the second page of data is the
+ * guard.
+ */
+#define IMAGE_START (IMAGE_BASE + 1 * MiB)
+const struct kernel_image sim_image = {
+	.text = IMAGE_START,
+	.text_end = IMAGE_START + 64 * KiB,
+	.rodata = IMAGE_START + 64 * KiB,
+	.rodata_end = IMAGE_START + 128 * KiB,
+	.data = IMAGE_START + 128 * KiB,
+	.end = IMAGE_START + 192 * KiB,
+	.stack_guard = IMAGE_START + 132 * KiB,
+};
+
+void sim_early(const struct sim_config *c)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(c->ram) && c->ram[i].end; i++)
+		KASSERT(!early_add_ram(c->ram[i].start, c->ram[i].end), "RAM");
+	KASSERT(!early_reserve(0, 1 * MiB), "reserve");
+	KASSERT(!early_reserve(sim_image.text - IMAGE_BASE, sim_image.end - IMAGE_BASE), "reserve");
+}
+
+void sim_boot(const struct sim_config *c)
+{
+	const char *why = "";
+	struct sim_config full = *c;
+
+	if (!full.ram[0].end)
+		full.ram[0] = (struct sim_range){1 * MiB, 33 * MiB};
+	sim_power_on(&full);
+	if (full.max_leaf_level)
+		sim_mmu_ops.max_leaf_level = full.max_leaf_level;
+	sim_early(&full);
+	KASSERT(!space_init(&sim_image, full.direct_limit ? full.direct_limit : ~0ull, &why), "%s",
+		why);
+	vmap_init(full.eager ? LAZY_OFF : LAZY_TLB,
+		  full.lazy_max_pages ? full.lazy_max_pages : 1024);
+	sim_mm_is_up = true;
+	for (unsigned cpu = 1; cpu < full.cpus; cpu++) {
+		sim_cpu_power(cpu);
+		sim_on(cpu);
+		sim_load_root(kernel_root);
+		sim_cpu_join(cpu);
+	}
+	sim_on(0);
+}

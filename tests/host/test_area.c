@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mm/area.c against mm/area.h, and against a model that is too simple to be wrong: a sorted array
+ * of what is taken. The model says which address the next allocation must get.
+ */
+// links: mm/*.c tests/host/sim*.c
+#include "mm/area.h"
+#include "mm/check.h"
+#include "mm/frame.h"
+#include "tests/host/sim.h"
+
+#define ALL_PAGES (VMAP_SIZE / PAGE_SIZE)
+#define MANY	  400
+
+struct taken {
+	u64 at, span; /* pages from VMAP_BASE */
+	struct area *a;
+};
+
+static struct taken taken[MANY];
+static unsigned nr_taken;
+
+static u64 page_of(vaddr_t va)
+{
+	return (va - VMAP_BASE) >> PAGE_SHIFT;
+}
+
+static vaddr_t va_of(u64 page)
+{
+	return VMAP_BASE + (page << PAGE_SHIFT);
+}
+
+/* => the lowest aligned page with `span` free ones, or ALL_PAGES; *index is its place in taken[] */
+static u64 model_fit(u64 span, u64 align, unsigned *index)
+{
+	u64 at = 0;
+
+	for (*index = 0; *index <= nr_taken; ++*index) {
+		u64 end = *index < nr_taken ? taken[*index].at : ALL_PAGES;
+
+		at = ALIGN_UP(at, align);
+		if (at + span <= end)
+			return at;
+		if (*index < nr_taken)
+			at = taken[*index].at + taken[*index].span;
+	}
+	return ALL_PAGES;
+}
+
+static void model_insert(unsigned index, struct area *a)
+{
+	memmove(&taken[index + 1], &taken[index], (nr_taken++ - index) * sizeof(taken[0]));
+	taken[index] = (struct taken){page_of(a->start), a->span, a};
+}
+
+static struct taken model_remove(unsigned index)
+{
+	struct taken t = taken[index];
+
+	memmove(&taken[index], &taken[index + 1], (--nr_taken - index) * sizeof(taken[0]));
+	return t;
+}
+
+/* => area_stats() and area_find() say what the model says */
+static bool agrees(void)
+{
+	struct area_stats st;
+	u64 at = 0, used = 0, holes = 0, largest = 0;
+	struct area a;
+
+	for (unsigned i = 0; i <= nr_taken; i++) {
+		u64 end = i < nr_taken ? taken[i].at : ALL_PAGES;
+
+		if (end > at) {
+			holes++;
+			largest = MAX(largest, end - at);
+			if (!area_find(va_of(end - 1), &a) || a.state != AREA_FREE ||
+			    a.start != va_of(at) || a.span != end - at)
+				return false;
+		}
+		if (i == nr_taken)
+			break;
+		at = end + taken[i].span;
+		used += taken[i].span;
+		if (!area_find(va_of(at) - 1, &a) || a.state == AREA_FREE ||
+		    a.start != va_of(end) || a.span != taken[i].span)
+			return false;
+	}
+	area_stats(&st);
+	return st.nr[AREA_FREE] == holes && st.pages[AREA_FREE] == ALL_PAGES - used &&
+	       st.nr[AREA_LIVE] + st.nr[AREA_CLEARED] == nr_taken &&
+	       st.pages[AREA_LIVE] + st.pages[AREA_CLEARED] == used && st.largest_free == largest;
+}
+
+static void test_one(void)
+{
+	struct area *a, *b, copy;
+
+	sim_boot(&(struct sim_config){0});
+	ok(agrees(), "at first all is free");
+	a = area_alloc(3, 1);
+	ok(a && a->start == VMAP_BASE && a->state == AREA_LIVE, "the lowest address");
+	ok(a->pages == 3 && a->span == 4, "the pages and a guard");
+	ok(!a->unmapper && !a->unmapped_at && !a->stamp && list_empty(&a->lazy),
+	   "nothing else known");
+	b = area_alloc(1, 1);
+	is_u64(b->start, VMAP_BASE + 4 * PAGE_SIZE, "the next follows the guard");
+	model_insert(0, a);
+	model_insert(1, b);
+	ok(agrees(), "both are found");
+	ok(area_find(a->start + 3 * PAGE_SIZE + 5, &copy) && copy.start == a->start,
+	   "by their guards too");
+	ok(area_peek(b->start + 7, &copy) && copy.start == b->start, "and without the lock");
+	ok(!area_find(VMAP_BASE - 1, &copy) && !area_find(VMAP_END, &copy) &&
+		   !area_find(0, &copy) && !area_peek(VMAP_END, &copy),
+	   "outside the area there is none");
+	area_free(a);
+	model_remove(0);
+	ok(agrees(), "a hole is left below");
+	a = area_alloc(4, 1);
+	is_u64(a->start, VMAP_BASE + 6 * PAGE_SIZE, "what does not fit there goes above");
+	area_free(b);
+	area_free(a);
+	nr_taken = 0;
+	ok(agrees(), "all of it comes home");
+	is_str(area_state_name(AREA_CLEARED), "cleared", "states have names");
+}
+
+static void test_refused(void)
+{
+	struct area *a, *b;
+
+	sim_boot(&(struct sim_config){0});
+	ok(!area_alloc(0, 1), "no pages, no area");
+	ok(!area_alloc(ALL_PAGES, 1), "the whole area leaves no room for a guard");
+	ok(!area_alloc(~0ull, 1) && !area_alloc(~0ull - 1, 1) && !area_alloc(1ull << 52, 1),
+	   "absurd sizes");
+	ok(!area_alloc(1, 1ull << 40), "absurd alignment");
+	ok(agrees(), "nothing is changed");
+	a = area_alloc(ALL_PAGES - 1, 1);
+	ok(a && a->span == ALL_PAGES, "all but the guard can be had");
+	ok(!area_alloc(1, 1), "then nothing can");
+	area_free(a);
+	a = area_alloc(ALL_PAGES / 2 - 1, 1);
+	b = area_alloc(ALL_PAGES / 2 - 1, 1);
+	ok(a && b && b->start == VMAP_BASE + VMAP_SIZE / 2, "two halves");
+	ok(!area_alloc(1, 1), "and nothing more");
+	area_free(a);
+	a = area_alloc(1, 1);
+	is_u64(a->start, VMAP_BASE, "a free half serves again");
+	area_free(a);
+	area_free(b);
+	ok(agrees(), "all of it comes home");
+}
+
+static void test_aligned(void)
+{
+	struct area *a, *b, *c;
+
+	sim_boot(&(struct sim_config){0});
+	a = area_alloc(1, 1);
+	b = area_alloc(8, 512);
+	is_u64(b->start, VMAP_BASE + 512 * PAGE_SIZE, "aligned to 2 MiB");
+	c = area_alloc(500, 1);
+	is_u64(c->start, a->start + 2 * PAGE_SIZE, "the gap below is not lost");
+	area_free(c);
+	c = area_alloc(1, 1 << 18);
+	is_u64(c->start, VMAP_BASE + GiB, "aligned to 1 GiB");
+	area_free(c);
+	area_free(a);
+	a = area_alloc(511, 512);
+	is_u64(a->start, VMAP_BASE, "a hole that fits exactly, aligned as it is, is the lowest");
+	area_free(a);
+	area_free(b);
+	ok(agrees(), "all of it comes home");
+}
+
+static void test_unmap_begin(void)
+{
+	struct area *a, *b, *c, copy;
+
+	sim_boot(&(struct sim_config){0});
+	a = area_alloc(3, 1);
+	b = area_alloc(3, 1);
+	c = area_alloc(3, 1);
+	for (struct area *x = a; x; x = x == a ? b : x == b ? c : NULL)
+		x->name = "test";
+	EXPECT_PANIC("inside area 'test'", area_unmap_begin(a->start + PAGE_SIZE, 1));
+	EXPECT_PANIC("inside area 'test'", area_unmap_begin(a->start + 3 * PAGE_SIZE, 1));
+	EXPECT_PANIC("inside area 'test'", area_unmap_begin(a->start + 1, 1));
+	EXPECT_PANIC("nothing is mapped", area_unmap_begin(c->start + 4 * PAGE_SIZE, 1));
+	EXPECT_PANIC("nothing is mapped", area_unmap_begin(DIRECT_BASE, 1));
+	ok(area_unmap_begin(b->start, 77) == b && b->state == AREA_CLEARED,
+	   "a live area is cleared");
+	ok(b->unmapper == 77 && b->unmapped_at, "by whom, and when, is kept");
+	ok(area_find(b->start, &copy) && copy.state == AREA_CLEARED && copy.unmapper == 77,
+	   "and found");
+	EXPECT_PANIC("double unmap of area 'test'", area_unmap_begin(b->start, 1));
+	area_free(b);
+	EXPECT_PANIC("nothing is mapped", area_unmap_begin(a->start + 4 * PAGE_SIZE, 1));
+	EXPECT_PANIC("freed twice", area_free(b));
+	area_free(a);
+	area_free(c);
+	ok(agrees(), "all of it comes home");
+}
+
+/* Every allocation of memory on the way fails once. */
+static void test_no_memory(void)
+{
+	struct sim_snapshot was;
+	unsigned failures = 0;
+
+	sim_boot(&(struct sim_config){0});
+	for (unsigned n = 0; n < 100; n++) {
+		u64 align = n % 3 ? 1 : 4, at;
+		struct area *a;
+		unsigned index;
+
+		at = model_fit(n % 7 + 2, align, &index);
+		for (u64 k = 1;; k++) {
+			was = sim_snapshot();
+			frame_inject_failure(k);
+			a = area_alloc(n % 7 + 1, align);
+			if (frame_inject_failure(0)) /* not that many were asked for */
+				break;
+			if (a)
+				break;
+			failures++;
+			if (!sim_unchanged(&was, "area_alloc"))
+				ok(false, "area %u, failure %lu", n, k);
+		}
+		if (!a || a->start != va_of(at)) {
+			ok(false, "area %u is at %#lx, not %#lx", n, a ? a->start : 0, va_of(at));
+			return;
+		}
+		model_insert(index, a);
+	}
+	ok(failures > 2 && agrees(), "%u failures changed nothing", failures);
+	while (nr_taken)
+		area_free(model_remove(nr_taken / 2).a);
+	ok(agrees() && !area_check(), "all of it comes home");
+}
+
+static u64 seed;
+static bool aligned;
+
+static void test_random(void)
+{
+	u64 at_hand, bad = 0;
+
+	sim_boot(&(struct sim_config){.seed = seed});
+	at_hand = mm_frames_at_hand();
+	for (unsigned step = 0; step < 2500 && !bad; step++) {
+		if (nr_taken < MANY - 1 && sim_random(100) < 55) {
+			u64 pages = 1 + sim_random(sim_random(4) ? 8 : 3000);
+			u64 align = aligned ? 1ull << sim_random(10) : 1;
+			unsigned index;
+			u64 at = model_fit(pages + 1, align, &index);
+			struct area *a = area_alloc(pages, align);
+
+			bad += !a || a->start != va_of(at);
+			if (a)
+				model_insert(index, a);
+		} else if (nr_taken) {
+			struct taken t = model_remove(sim_random(nr_taken));
+
+			if (sim_random(2))
+				bad += area_unmap_begin(va_of(t.at), 5) != t.a;
+			area_free(t.a);
+		}
+		bad += step % 20 == 0 && (!agrees() || area_check());
+	}
+	ok(!bad, "seed %lu: 2500 random steps%s agree with the model", seed,
+	   aligned ? ", aligned," : "");
+	while (nr_taken)
+		area_free(model_remove(sim_random(nr_taken)).a);
+	ok(agrees() && mm_frames_at_hand() == at_hand, "seed %lu: and nothing is left over", seed);
+}
+
+static u8 owner[4096]; /* page from VMAP_BASE -> CPU + 1 */
+
+static void take(struct area *a)
+{
+	for (u64 p = page_of(a->start); p < page_of(a->start) + a->span; p++) {
+		KASSERT(!owner[p], "page %lu belongs to CPU %u", p, owner[p] - 1u);
+		owner[p] = (u8)(sim.cpu + 1);
+	}
+}
+
+static void give(struct area *a)
+{
+	for (u64 p = page_of(a->start); p < page_of(a->start) + a->span; p++)
+		owner[p] = 0;
+	area_free(a);
+}
+
+static void worker(void *arg __attribute__((unused)))
+{
+	struct area *mine[16];
+	unsigned n = 0;
+
+	for (unsigned step = 0; step < 200; step++) {
+		if (n < ARRAY_SIZE(mine) && sim_random(2)) {
+			mine[n] = area_alloc(1 + sim_random(20), 1);
+			take(mine[n++]);
+		} else if (n) {
+			give(mine[--n]);
+		}
+	}
+	while (n)
+		give(mine[--n]);
+}
+
+static void test_concurrent(void)
+{
+	sim_boot(&(struct sim_config){.seed = seed, .cpus = 4});
+	sim.preempt = 1 + (u32)seed % 4;
+	sim.store_buffer = true;
+	for (unsigned cpu = 0; cpu < 4; cpu++)
+		sim_spawn(cpu, worker, NULL);
+	sim_run();
+	ok(agrees() && !area_check(), "seed %lu: 4 CPUs never get the same page", seed);
+}
+
+int main(void)
+{
+	sim_scenario("one", test_one);
+	sim_scenario("refused", test_refused);
+	sim_scenario("aligned", test_aligned);
+	sim_scenario("unmap_begin", test_unmap_begin);
+	sim_scenario("no memory", test_no_memory);
+	for (seed = 1; seed <= 4; seed++) {
+		aligned = seed % 2;
+		sim_scenario("random", test_random);
+		sim_scenario("concurrent", test_concurrent);
+	}
+	return done_testing();
+}
