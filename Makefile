@@ -184,7 +184,7 @@ gdb: $(ELF) | need-run need-gdb ## boot in QEMU under gdb, stopped at kernel_mai
 
 # --- Set-up -----------------------------------------------------------------------------------
 
-# need-SET: the programs of that set (first column of tools/packages.txt) are there, or installed now.
+# need-SET: the programs of that set (tools/packages.txt) are there, or are installed now.
 .PHONY: doctor
 need-%: FORCE
 	@tools/setup.sh $*
@@ -215,7 +215,8 @@ compile_commands.json: FORCE ## for editors: how each file is compiled
 .PHONY: help clean
 help: ## this list
 	@sed -n 's/^#   \([A-Z_]*=.*\)/  \1/p' Makefile
-	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk | expand -t 28
+	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk | \
+		expand -t 28
 
 clean: ## remove what was built
 	rm -rf $(O)

@@ -56,7 +56,7 @@ COMMAND(mem, "", "physical memory: what the loader gave, who has it")
 
 static void print_area(const struct area *a)
 {
-	printk("  %#lx  %6lu pages + guard  %-8s %s  %-8s %pS\n", a->start, a->pages,
+	printk("  %#lx  %6lu pages + guard  %-7s %s  %-9s  %pS\n", a->start, a->pages,
 	       area_state_name(a->state), prot_text(a->prot), a->name, (void *)a->mapper);
 }
 

@@ -43,7 +43,8 @@ static void unmap_and_purge(struct story *s)
 
 	vunmap((void *)s->va);
 	lazy_stats(&lz);
-	printk("story: vunmap cleared the entries; %lu pages wait on the lazy list, %lu IPIs sent\n",
+	printk("story: vunmap cleared the entries; %lu pages wait on the lazy list (the readers' "
+	       "stacks among them), %lu IPIs sent\n",
 	       lz.pages, counter_sum(CNT_ipi_sent) - ipis);
 	vm_unmap_aliases();
 	printk("story: purge: %lu IPIs sent, %lu CPUs invalidated and acknowledged; addresses are free again\n",

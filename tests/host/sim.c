@@ -52,9 +52,7 @@ static u64 nr_traced;
 
 static int panic_fd = -1; /* >= 0: this process is to die of a panic and say so there */
 
-/*
- * --- memory ------------------------------------------------------------------------------------
- */
+/* --- memory ---------------------------------------------------------------------------------- */
 
 void *sim_ram(paddr_t pa)
 {
@@ -216,9 +214,7 @@ u32 sim_random(u32 below)
 	return (u32)(((x >> 32) * below) >> 32);
 }
 
-/*
- * --- words mm/ uses ----------------------------------------------------------------------------
- */
+/* --- words mm/ uses -------------------------------------------------------------------------- */
 
 void vprintk(const char *fmt, va_list ap)
 {
@@ -297,9 +293,7 @@ void cpu_unresponsive(unsigned cpu, const char *what)
 	panic("CPU %u does not answer: %s", cpu, what);
 }
 
-/*
- * --- expectations ------------------------------------------------------------------------------
- */
+/* --- expectations ---------------------------------------------------------------------------- */
 
 static int answer_fd;
 static pid_t child;

@@ -77,10 +77,7 @@ bool sim_is_ram(paddr_t pa);
 /* A machine, before mm/ knows of it: early_* have not been called. => once in a process */
 void sim_power_on(const struct sim_config *c);
 
-/*
- * What boot code tells mm/ before space_init(): RAM, and that the image and the first MiB are
- * taken.
- */
+/* What boot tells mm/ before space_init(): RAM, and that the image and the first MiB are taken. */
 void sim_early(const struct sim_config *c);
 extern const struct kernel_image sim_image;
 
@@ -92,17 +89,12 @@ u32 sim_random(u32 below);
 /* What mm/ printed since the last call. => valid until the next call */
 const char *sim_printed(void);
 
-/*
- * --- CPUs (sim_sched.c) ------------------------------------------------------------------------
- */
+/* --- CPUs (sim_sched.c) ---------------------------------------------------------------------- */
 
 /* From here on the test's own code runs as CPU `cpu`. */
 void sim_on(unsigned cpu);
 
-/*
- * fn(arg) is to run on CPU `cpu` in thread context; sim_run() runs all that was spawned to its
- * end.
- */
+/* fn(arg) is to run on CPU `cpu` in thread context; sim_run() runs all of that to its end. */
 void sim_spawn(unsigned cpu, void (*fn)(void *), void *arg);
 void sim_run(void);
 void sim_run_for(u64 steps); /* or until so many shared accesses have happened */
@@ -118,16 +110,18 @@ bool sim_pending(unsigned cpu, enum sim_interrupt irq);
 /* Every CPU takes what is pending and idles, the running one included. */
 void sim_settle(void);
 
-/* A CPU that exists but is not online runs on the tables already; the second half brings it in. */
-cpumask_t sim_online(void); /* those that are in: what they remember, they may use */
+/*
+ * sim_cpu_power: a CPU appears. It walks the tables, with interrupts off, but is in no set yet.
+ * sim_cpu_join:  it comes online. => acting as that CPU
+ * sim_online:    those that have; what they remember, they may use
+ */
 void sim_cpu_power(unsigned cpu);
 void sim_cpu_join(unsigned cpu);
+cpumask_t sim_online(void);
 
 void sim_step(void); /* one shared access is about to happen */
 
-/*
- * --- memory through a TLB (sim_tlb.c) ----------------------------------------------------------
- */
+/* --- memory through a TLB (sim_tlb.c) -------------------------------------------------------- */
 
 enum sim_fault {
 	SIM_OK,
@@ -158,9 +152,7 @@ void sim_tlb_invalidate_all(unsigned cpu);
 /* => true with the leaf and its level if the tables under `root` map va */
 bool sim_walk(pfn_t root, vaddr_t va, int *level, pte_t *leaf);
 
-/*
- * --- expectations ------------------------------------------------------------------------------
- */
+/* --- expectations ---------------------------------------------------------------------------- */
 
 /*
  * Runs fn in a process of its own, with a machine of its own; its checks count with ours. When fn
@@ -186,10 +178,7 @@ bool sim_panic_expect(void);
 void sim_panic_missed(void) __noreturn;
 void sim_panic_check(const char *text, const char *statement);
 
-/*
- * How often the simulator's own rules or mm_check() may be asked in random tests: a failed one
- * panics.
- */
+/* The same question at any other time the machine is at rest: panics if the answer is bad. */
 void sim_check(void);
 
 /* What must be the same before and after a call that failed. */
@@ -199,9 +188,7 @@ struct sim_snapshot {
 struct sim_snapshot sim_snapshot(void);
 bool sim_unchanged(const struct sim_snapshot *s, const char *what);
 
-/*
- * --- between the files of the simulator --------------------------------------------------------
- */
+/* --- between the files of the simulator ------------------------------------------------------ */
 
 enum sim_cpu_state {
 	SIM_CPU_ABSENT,

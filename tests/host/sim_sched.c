@@ -114,9 +114,7 @@ enum sim_cpu_state sim_cpu_state(unsigned cpu)
 	return cpu_state[cpu].state;
 }
 
-/*
- * --- store buffers -----------------------------------------------------------------------------
- */
+/* --- store buffers --------------------------------------------------------------------------- */
 
 static void drain_one(struct sim_cpu *c)
 {
@@ -178,9 +176,7 @@ void sim_full_barrier(void)
 	drain(me());
 }
 
-/*
- * --- whose turn it is --------------------------------------------------------------------------
- */
+/* --- whose turn it is ------------------------------------------------------------------------ */
 
 static bool interruptible(unsigned cpu)
 {

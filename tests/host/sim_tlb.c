@@ -161,9 +161,7 @@ cpumask_t sim_tlb_frame_holders(pfn_t pfn)
 	return m;
 }
 
-/*
- * --- walks -------------------------------------------------------------------------------------
- */
+/* --- walks ----------------------------------------------------------------------------------- */
 
 static pte_t entry_of(pfn_t table, unsigned slot)
 {
@@ -250,9 +248,7 @@ void sim_tlb_speculate(unsigned cpu)
 		sim_tlb_fill(cpu, va, level, leaf);
 }
 
-/*
- * --- accesses ----------------------------------------------------------------------------------
- */
+/* --- accesses -------------------------------------------------------------------------------- */
 
 static enum sim_fault permitted(pte_t e, bool write, bool fetch)
 {
