@@ -9,9 +9,10 @@
  *   vm_unmap_aliases: shootdown          (IPI: invalidate, acknowledge)
  *                                        look: page fault, as it should be
  *
- * The reader keeps interrupts off, or its tick might flush and hide what we want to see. That is
- * allowed for once: until the second look the other side does nothing that waits for it (vunmap is
- * lazy, and the lazy list was emptied before), and from then on it serves its inbox by polling.
+ * The reader keeps interrupts off to the end, or its tick might flush and hide what we want to see, be
+ * it the stale entry or a shootdown that does not work. That is allowed for once: until the second
+ * look the other side does nothing that waits for it (vunmap is lazy, and the lazy list was emptied
+ * before), and from then on it serves its inbox by polling.
  */
 #include "kernel/stale.h"
 #include "kernel/atomic.h"
@@ -90,8 +91,8 @@ static void reader(void *arg)
 	x->res->after_faulted = probe_read(x->va, &x->res->after);
 	atomic_set(&x->step, STEP_LOOKED_AGAIN);
 	serve_until(x, STEP_PURGED, x->author);
-	irq_restore(flags);
 	x->res->end_faulted = probe_read(x->va, NULL);
+	irq_restore(flags);
 }
 
 static void finish(struct experiment *x)

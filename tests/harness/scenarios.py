@@ -175,16 +175,17 @@ def hang_is_a_failure(build, log):
 
 @scenario
 def reset_is_a_failure(build, log):
-    """The emulator's own end, without the kernel's last line, is one although its status is 0."""
-    with Guest(Machine(smp=1, extra=("-watchdog-action", "reset")), build, log) as guest:
+    """A machine that resets ends QEMU with status 0; without the kernel's last line that is a failure."""
+    control = f"{os.path.splitext(log)[0]}.qmp"
+    with Guest(screen.watched(Machine(smp=1), control), build, log) as guest:
         guest.expect(PROMPT, BOOT_TIMEOUT)
-        guest.process.terminate()
+        screen.Screen(guest, control).ask("system_reset")
         try:
             guest.wait(ANSWER_TIMEOUT)
         except Failed as failed:
-            need("without a last line" in str(failed), f"called something else: {failed}")
+            need("ended (status 0) without a last line" in str(failed), f"called something else: {failed}")
             return
-        raise Failed("an emulator that ended by itself counts as success")
+        raise Failed("a reset counts as success")
 
 
 # --- hand-overs and machines that are wrong -----------------------------------------------------------
@@ -214,6 +215,11 @@ def no_long_mode_pvh(build, log):
 @scenario(needs=("run", "iso"))
 def no_long_mode_grub(build, log):
     refused(Machine("bios", cpu="qemu32", smp=1, append="run=info"), build, log, "64-bit|long mode")
+
+
+@scenario
+def no_memory(build, log):
+    refused(Machine(smp=1, mem="2M"), build, log, "no memory")
 
 
 @scenario

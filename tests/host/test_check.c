@@ -239,6 +239,10 @@ static void test_areas(void)
 	damage(&a->priority, a->priority ^ ~0ull >> 1, "the tree is no heap");
 	damage((u64 *)&lazy->prev, (u64)all_free, "the chain's back link is wrong");
 	damage(&all_free->span, all_free->span - 1, "the areas end early");
+	a = area_alloc(1, 1);
+	area_unmap_begin(a->start, 1);
+	ok(mm_check(false), "found: a cleared area that nobody will free");
+	area_free(a);
 }
 
 int main(void)

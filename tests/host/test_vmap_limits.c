@@ -101,6 +101,7 @@ static void test_no_addresses(void)
 	a = vmap(f, 1, VM_W);
 	was = sim_snapshot();
 	ok(!vmap(f, 3, VM_W), "no room for three pages and a guard");
+	ok(!vmap_stack_alloc(3, "stack"), "nor for a stack");
 	ok(sim_unchanged(&was, "no addresses"), "nothing is changed");
 	b = vmap(f, 2, VM_W);
 	ok(b, "but for two");
