@@ -36,7 +36,10 @@ static void read_all_pages(void *arg)
 		atomic_fetch_add(&s->sum, s->va[i * PAGE_SIZE]);
 }
 
-/* Printing is slow, and a tick in the meantime would do the purge's work: so first all, then the tale. */
+/*
+ * Printing is slow, and a tick in the meantime would do the purge's work: so first all, then the
+ * tale.
+ */
 static void unmap_and_purge(struct story *s)
 {
 	u64 ipis = counter_sum(CNT_ipi_sent), served = counter_sum(CNT_shootdown_serve), lazily;

@@ -9,10 +9,10 @@
  *   vm_unmap_aliases: shootdown          (IPI: invalidate, acknowledge)
  *                                        look: page fault, as it should be
  *
- * The reader keeps interrupts off to the end, or its tick might flush and hide what we want to see, be
- * it the stale entry or a shootdown that does not work. That is allowed for once: until the second
- * look the other side does nothing that waits for it (vunmap is lazy, and the lazy list was emptied
- * before), and from then on it serves its inbox by polling.
+ * The reader keeps interrupts off to the end, or its tick might flush and hide what we want to
+ * see, be it the stale entry or a shootdown that does not work. That is allowed for once: until
+ * the second look the other side does nothing that waits for it (vunmap is lazy, and the lazy list
+ * was emptied before), and from then on it serves its inbox by polling.
  */
 #include "kernel/stale.h"
 #include "kernel/atomic.h"

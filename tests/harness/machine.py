@@ -32,7 +32,7 @@ class Machine(NamedTuple):
     cpu: str = "max"
     accel: str = "tcg"
     append: str = ""  # kernel command line
-    video: str = ""  # "text" or "auto": for GRUB, see iso/grub.cfg
+    video: str = ""  # for GRUB: "text", "auto" or a mode such as 800x600x32; see iso/grub.cfg
     extra: tuple = ()  # more arguments for QEMU
 
 

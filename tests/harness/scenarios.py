@@ -126,7 +126,7 @@ def framebuffer_uefi(build, log):
 
 @scenario(needs=("run", "iso"))
 def framebuffer_bios(build, log):
-    on_screen(Machine("bios", smp=1, append="lazy=tlb", video="auto"), build, log, screen.Screen.framebuffer)
+    on_screen(Machine("bios", smp=1, append="lazy=tlb", video="800x600x32"), build, log, screen.Screen.framebuffer)
 
 
 def make_run(build, stdin, **variables):
