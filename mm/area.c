@@ -162,12 +162,16 @@ static void account(enum area_state s, s64 nr, s64 pages)
 	stats.pages[s] += (u64)pages;
 }
 
+/* What max_free says changes only when a state comes from or goes to FREE. */
 static void set_state(struct area *a, enum area_state s)
 {
+	bool refresh = a->state == AREA_FREE || s == AREA_FREE;
+
 	account(a->state, -1, -(s64)a->span);
 	a->state = s;
 	account(s, 1, (s64)a->span);
-	tree_refresh(root, a);
+	if (refresh)
+		tree_refresh(root, a);
 }
 
 /* Puts `n` into the chain before `next` and into the tree. */
@@ -276,26 +280,35 @@ out:
 	return a;
 }
 
+static bool is_free(const struct area *a)
+{
+	return a && a->state == AREA_FREE;
+}
+
+/* Joins `a` with its free neighbours: the lowest of them stays, the others leave tree and chain. */
 void area_free(struct area *a)
 {
-	struct area *dead[2] = {NULL, NULL};
+	struct area *dead[2] = {NULL, NULL}, *next, *prev;
+	u64 span;
 
 	spin_lock(&area_lock);
 	KASSERT(a->state != AREA_FREE, "area %#lx freed twice", a->start);
-	set_state(a, AREA_FREE);
-	if (a->next && a->next->state == AREA_FREE) {
-		struct area *next = a->next;
-
+	span = a->span;
+	next = a->next;
+	prev = a->prev;
+	if (is_free(next)) {
+		span += next->span;
 		remove_locked(next);
-		resize_free(a, a->start, a->span + next->span);
 		dead[0] = next;
 	}
-	if (a->prev && a->prev->state == AREA_FREE) {
-		struct area *prev = a->prev;
-
+	if (is_free(prev)) {
 		remove_locked(a);
-		resize_free(prev, prev->start, prev->span + a->span);
 		dead[1] = a;
+		resize_free(prev, prev->start, prev->span + span);
+	} else {
+		set_state(a, AREA_FREE);
+		if (span != a->span)
+			resize_free(a, a->start, span);
 	}
 	spin_unlock(&area_lock);
 	for (unsigned i = 0; i < ARRAY_SIZE(dead); i++)

@@ -37,7 +37,7 @@
 #define TRAMPOLINE_PA	   0x8000 /* below 1 MiB, all of which mm/ leaves alone */
 #define INIT_WAIT_US	   10000  /* 8.4.4.1: 10 ms between INIT and start-up */
 #define STARTUP_RETRY_US   10000  /* a second start-up IPI if the first had no effect by then */
-#define STARTUP_GIVE_UP_US 500000
+#define STARTUP_GIVE_UP_US 2000000 /* an emulated CPU may wait that long for a real one */
 
 /* Ids from 255 on can be addressed, and owned, in x2APIC mode only: 10.12.2. */
 #define XAPIC_MAX_ID 254

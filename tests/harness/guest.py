@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 import tty
@@ -183,3 +184,9 @@ class Guest:
 def kill_all():
     for guest in list(running):
         guest.kill()
+
+
+def end_when_told():
+    """Makes a signal that would end this program end the `with` blocks, and so the emulators, first."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(f"ended by signal {number}"))

@@ -22,7 +22,7 @@ import tty
 
 import debug
 import machine as machines
-from guest import PROMPT, Failed, Guest
+from guest import PROMPT, Failed, Guest, end_when_told
 
 SILENCE = 60  # seconds
 CTRL_A = 1
@@ -104,6 +104,7 @@ def without_terminal(machine, build, scratch):
 
 def main():
     args = parse_arguments()
+    end_when_told()
     os.makedirs(f"{args.build}/run", exist_ok=True)
     scratch = f"{args.build}/run/{args.door}"
     machine = machines.Machine(args.door, args.kind, args.smp, args.mem, args.cpu, args.accel, args.append,

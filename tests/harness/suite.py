@@ -24,7 +24,7 @@ import matrix
 import scenarios
 import selftest
 import tap
-from guest import Failed, Guest, Skipped, kill_all
+from guest import Failed, Guest, Skipped, end_when_told, kill_all
 from machine import Machine
 
 HOST_TIMEOUT = 300  # seconds for one host test program
@@ -276,7 +276,7 @@ def main():
     parser.add_argument("--only", default="*", help="only jobs whose name matches this")
     parser.add_argument("parts", nargs="+", choices=PARTS)
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    end_when_told()
 
     settings = Settings(args.build, f"{args.build}/test-logs", args.only, args.fuzz_seconds)
     started = time.monotonic()
