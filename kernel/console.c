@@ -253,6 +253,9 @@ char console_getc(void)
 
 bool console_interrupted(void)
 {
+	for (struct console_dev *d = devices; d; d = d->next)
+		if (d->polled && d->poll)
+			d->poll(d);
 	return READ_ONCE(interrupted);
 }
 

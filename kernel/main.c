@@ -23,7 +23,6 @@
 #include "arch/x86/timer.h"
 #include "arch/x86/uart.h"
 #include "arch/x86/vga.h"
-#include "boot/trampoline.h"
 #include "kernel/console.h"
 #include "kernel/demo.h"
 #include "kernel/errno.h"
@@ -40,7 +39,7 @@
 #include "mm/vmap.h"
 
 #define BOOT_MAP_END (4 * GiB) /* what boot.asm's tables reach */
-#define LOW_MEMORY   (1 * MiB) /* left to the firmware and the trampoline */
+#define LOW_MEMORY   (1 * MiB) /* left to the firmware, but for the trampoline's page */
 
 /* Linux's threshold: 32 MiB of lazily held addresses, times 1 + log2 of the number of CPUs. */
 #define LAZY_PAGES_PER_STEP (32 * MiB >> PAGE_SHIFT)
@@ -51,6 +50,7 @@ const struct mmu_ops *mmu = &native_mmu_ops;
 
 static struct madt_info madt;
 static u16 pm_timer_port;
+static paddr_t trampoline_pa; /* 0: there is no page for it */
 
 /* linker.ld */
 extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
@@ -100,6 +100,17 @@ static void ask_firmware(void)
 	pm_timer_port = acpi_pm_timer_port(boot_info.rsdp, copy, read_boot_map);
 }
 
+/* The highest page below 1 MiB that is RAM and holds no module; the rest down there is nobody's. */
+static int reserve_low_memory(void)
+{
+	pfn_t page = {0};
+
+	if (early_alloc(1, 1, LOW_MEMORY, &page))
+		printk("mm: no RAM below 1 MiB\n");
+	trampoline_pa = pfn_to_paddr(page);
+	return early_reserve(0, LOW_MEMORY);
+}
+
 static int collect_memory(void)
 {
 	int err = 0;
@@ -108,13 +119,11 @@ static int collect_memory(void)
 		if (boot_info.ranges[i].type == MEM_USABLE)
 			err = early_add_ram(boot_info.ranges[i].start, boot_info.ranges[i].end);
 	if (!err)
-		err = early_reserve(0, LOW_MEMORY);
-	if (!err)
 		err = early_reserve((vaddr_t)image_start - IMAGE_BASE,
 				    (vaddr_t)image_end - IMAGE_BASE);
 	for (unsigned i = 0; i < boot_info.nr_modules && !err; i++)
 		err = early_reserve(boot_info.modules[i].start, boot_info.modules[i].end);
-	return err;
+	return err ? err : reserve_low_memory();
 }
 
 static void make_address_space(void)
@@ -166,7 +175,7 @@ static void serial_interrupt(struct trap_frame *f __attribute__((unused)))
 static void start_interrupts(void)
 {
 	if (apic_init(&madt))
-		refuse("no interrupts", "this processor has no local APIC");
+		refuse("no interrupts", "the local APIC is missing or cannot be mapped");
 	timer_init(pm_timer_port);
 	irq_enable();
 	if (ioapic_init(&madt)) {
@@ -182,8 +191,8 @@ static void start_interrupts(void)
 
 void kernel_main(u32 door, u64 handover)
 {
-	uart_init_early();
 	cpu_init_boot();
+	uart_init_early();
 	idt_init();
 	mmu_native_init();
 	printk("Lazymap: what does it cost to take a kernel mapping away?\n");
@@ -197,9 +206,9 @@ void kernel_main(u32 door, u64 handover)
 
 	start_interrupts();
 	threads_init();
-	if (cpu_alloc_stacks(this_cpu()))
+	if (cpu_alloc_stacks(&cpus[0]))
 		refuse("no exception stacks", "out of memory");
-	smp_init(&madt);
+	smp_init(&madt, trampoline_pa);
 
 	KASSERT(!mm_check(true), "the memory map of a fresh boot is not sound");
 	demo_boot_story();

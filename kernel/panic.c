@@ -31,9 +31,11 @@
 #include "kernel/test.h"
 #include "kernel/thread.h"
 #include "kernel/watchdog.h"
+#include "mm/describe.h"
 #include "mm/layout.h"
 
 #define BACKTRACE_MAX 32
+#define DESCRIBE_MAX  200
 #define STOP_WAIT_US  100000 /* for the others to take the NMI */
 
 static atomic_t owner; /* CPU id + 1 of the CPU that panics; 0: none */
@@ -160,8 +162,18 @@ static void print_others(cpumask_t others, unsigned but)
 	}
 }
 
+/* => the other CPUs are stopped: what describes the address is not being changed */
+static void print_meaning(u64 va)
+{
+	char text[DESCRIBE_MAX];
+
+	mm_describe(va, text, sizeof(text));
+	printk("  that address: %s\n", text);
+}
+
 /* => f: the interrupted code, or NULL: then rbp is panic()'s frame */
-static void vreport(const struct trap_frame *f, u64 rbp, const char *fmt, va_list ap)
+static void vreport(const struct trap_frame *f, const u64 *about, u64 rbp, const char *fmt,
+		    va_list ap)
 {
 	bool first = claim();
 	cpumask_t others = {0};
@@ -174,6 +186,8 @@ static void vreport(const struct trap_frame *f, u64 rbp, const char *fmt, va_lis
 	vprintk(fmt, ap);
 	printk("\n");
 	if (first) {
+		if (about)
+			print_meaning(*about);
 		if (f) {
 			print_registers(f);
 			print_backtrace(f);
@@ -189,17 +203,17 @@ void panic(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vreport(NULL, (u64)__builtin_frame_address(0), fmt, ap);
+	vreport(NULL, NULL, (u64)__builtin_frame_address(0), fmt, ap);
 	va_end(ap);
 	machine_exit(1);
 }
 
-void panic_trap(const struct trap_frame *f, const char *fmt, ...)
+void panic_trap(const struct trap_frame *f, const u64 *about, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vreport(f, 0, fmt, ap);
+	vreport(f, about, 0, fmt, ap);
 	va_end(ap);
 	machine_exit(1);
 }
@@ -207,12 +221,15 @@ void panic_trap(const struct trap_frame *f, const char *fmt, ...)
 void panic_nmi(const struct trap_frame *f)
 {
 	unsigned me = cpu_id();
-	u64 panicking = atomic_read(&owner);
 
-	if (panicking == me + 1)
+	/*
+	 * An NMI button hits all CPUs at once: one of them becomes the owner, here and not by
+	 * claim().
+	 */
+	if (atomic_cmpxchg(&owner, 0, me + 1))
+		panic_trap(f, NULL, "NMI that no CPU of ours has sent");
+	if (atomic_read(&owner) == me + 1)
 		return;
-	if (!panicking)
-		panic_trap(f, "NMI that no CPU of ours has sent");
 	stopped[me] = *f;
 	atomic_fetch_or(&stopped_mask, cpu_bit(me));
 	cpu_halt_forever();

@@ -18,8 +18,12 @@ void panic(const char *fmt, ...) __printf_like(1, 2) __noreturn;
 
 struct trap_frame;
 
-/* panic_trap: a panic whose registers and backtrace are the interrupted code's. => from trap.c */
-void panic_trap(const struct trap_frame *f, const char *fmt, ...) __printf_like(2, 3) __noreturn;
+/*
+ * panic_trap: a panic whose registers and backtrace are the interrupted code's. => from trap.c
+ *   => about: an address whose meaning is to be told, or NULL
+ */
+void panic_trap(const struct trap_frame *f, const u64 *about, const char *fmt, ...)
+	__printf_like(3, 4) __noreturn;
 
 /*
  * panic_nmi: an NMI has come. If a CPU is panicking it wants this one's registers and its silence;

@@ -8,7 +8,7 @@
 
 #include "kernel/cpu.h"
 
-/* This CPU joins cpus_online(). => IRQs off, TLB flushed since it was last offline; once */
+/* This CPU joins cpus_online(). => IRQs off; shootdown_cpu_online() comes next; once */
 void smp_set_online(void);
 
 /* Makes CPU `cpu` look at its run queue, if it sleeps. => any context */

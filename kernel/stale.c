@@ -11,8 +11,8 @@
  *
  * The reader keeps interrupts off to the end, or its tick might flush and hide what we want to
  * see, be it the stale entry or a shootdown that does not work. That is allowed for once: until
- * the second look the other side does nothing that waits for it (vunmap is lazy, and the lazy list
- * was emptied before), and from then on it serves its inbox by polling.
+ * the second look the other side does nothing that waits for it (vunmap is lazy, and the threshold
+ * out of reach), and from then on it serves its inbox by polling.
  */
 #include "kernel/stale.h"
 #include "kernel/atomic.h"
@@ -138,14 +138,16 @@ static int alone(struct experiment *x)
 int stale_experiment(unsigned reader_cpu, struct stale_result *res)
 {
 	struct experiment x = {.reader = reader_cpu, .author = cpu_id(), .res = res};
-	enum lazy_policy policy = lazy_policy();
+	struct lazy_stats before;
 	int err = -ENOMEM;
 
 	*res = (struct stale_result){0};
 	x.frame = frame_alloc(0, FRAME_ZERO);
 	if (!x.frame)
 		return -ENOMEM;
-	lazy_set_policy(LAZY_TLB); /* purges: the list is empty */
+	lazy_stats(&before);
+	lazy_set_max(~0ul); /* no purge may come between */
+	lazy_set_policy(LAZY_TLB);
 	*(volatile u8 *)frame_virt(x.frame) = STALE_OLD;
 	x.va = vmap(&x.frame, 1, VM_R);
 	if (x.va) {
@@ -153,7 +155,8 @@ int stale_experiment(unsigned reader_cpu, struct stale_result *res)
 		res->pfn = frame_pfn(x.frame).n;
 		err = reader_cpu == cpu_id() ? alone(&x) : with_other_cpu(&x);
 	}
-	lazy_set_policy(policy);
+	lazy_set_policy(before.policy);
+	lazy_set_max(before.max_pages);
 	frame_free(x.frame, 0);
 	return err;
 }

@@ -142,10 +142,11 @@ int bench_run(const char *glob)
 	for (const struct kbench *b = __start_kbenches; b < __stop_kbenches; b++) {
 		if (!glob_match(glob, b->name))
 			continue;
+		err = b->fn();
 		if (console_interrupted())
 			return -EINTR;
-		b->fn();
-		err = 0;
+		if (err)
+			return err;
 	}
 	return err;
 }

@@ -54,16 +54,18 @@ unsigned test_list(const char *glob);
 
 struct kbench {
 	const char *name, *help;
-	void (*fn)(void);
+	int (*fn)(void);
 	u64 pad;
 } __aligned_to(32);
 
-/* KBENCH(name, help) { body printing lines "BENCH {json}" } */
+/*
+ * KBENCH(name, help) { body printing lines "BENCH {json}"; returns 0, or -errno having said why }
+ */
 #define KBENCH(name_, help_)                                                                     \
-	static void kbench_##name_(void);                                                        \
+	static int kbench_##name_(void);                                                         \
 	static const struct kbench kbench_entry_##name_                                          \
 		__attribute__((section("kbenches"), used)) = {#name_, help_, kbench_##name_, 0}; \
-	static void kbench_##name_(void)
+	static int kbench_##name_(void)
 
 /* => thread context, IRQs on; 0, -ENOENT (none matches) or -EINTR */
 int bench_run(const char *glob);

@@ -34,6 +34,7 @@
 #include "kernel/smp.h"
 #include "kernel/spinlock.h"
 #include "kernel/watchdog.h"
+#include "mm/lazy.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
 
@@ -326,6 +327,8 @@ void idle_loop(void)
 	irq_enable();
 	for (;;) {
 		shootdown_quiet_point();
+		if (cpu_id() == 0)
+			lazy_reclaim(); /* one is enough to bring home what all have flushed */
 		thread_yield();
 		irq_disable();
 		spin_lock(&q->lock);

@@ -136,8 +136,7 @@ static struct area *tree_find(vaddr_t va)
 
 /*
  * => the lowest free area with `span` pages from a multiple of `align` bytes. Without alignment
- *    max_free
- * never misleads and one path down is enough; with it, a subtree may turn out too ragged.
+ * max_free never misleads and one path down is enough; with it, a subtree may turn out too ragged.
  */
 static struct area *tree_fit(struct area *t, u64 span, u64 align)
 {

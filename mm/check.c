@@ -13,9 +13,8 @@
  *   frames, areas   their own checks (frame_check, area_check)
  *
  * To compare the alias counts without memory of its own, the walker takes every entry it meets off
- * its frame's count, looks for counts that are not zero, and puts everything back by a second
- * walk. Each step is an atomic add, so even on a machine that is not at rest nothing is broken by
- * looking.
+ * its frame's count, looks for counts that are not zero, and puts everything back by a second walk;
+ * so what it finds wrong it leaves as it was. Nobody may map or unmap between the two.
  */
 #include "mm/check.h"
 #include "mm/area.h"

@@ -26,6 +26,13 @@ void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp)
 	g->range[g->nr++] = (struct flush_range){start, pages};
 }
 
+void gather_add_all(struct gather *g, u64 stamp)
+{
+	g->unflushed = true;
+	g->full = true;
+	g->stamp = MAX(g->stamp, stamp);
+}
+
 void gather_flush(struct gather *g)
 {
 	if (g->unflushed)

@@ -40,6 +40,9 @@ void gather_begin(struct gather *g);
 /* => entries of [start, start + pages) were cleared before shootdown_stamp() gave `stamp` */
 void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp);
 
+/* The same for addresses that are not known any more: everything. */
+void gather_add_all(struct gather *g, u64 stamp);
+
 /*
  * Flushes on every online CPU. => thread context, IRQs on, no spinlock held; the gather is empty
  * again

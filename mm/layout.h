@@ -4,12 +4,12 @@
  * them are never mapped. Slots 256-271 of the top level are Xen's in a PV guest, so nothing of ours
  * is there. Each region is a whole number of top-level slots (512 GiB each).
  *
- *   0x0000000000000000  (slot 0)    user half: empty; page 0 is never mapped
- *   0xffff800000000000  (256-271)   Xen's hole
- *   0xffff880000000000  (272-287)   direct map: all RAM (or its first directmap=SIZE), at
- *   DIRECT_BASE + pa 0xffff900000000000  (288)       vmap area: everything mapped page by page,
- *   stacks included 0xffff980000000000  (304-319)   frame array: one struct frame per frame, holes
- *   unmapped 0xffffffff80000000  (511)       kernel image, at IMAGE_BASE + pa
+ *   0x0000000000000000  (slot 0)   user half: empty; page 0 is never mapped
+ *   0xffff800000000000  (256-271)  Xen's hole
+ *   0xffff880000000000  (272-287)  direct map: RAM, or its first directmap=SIZE; DIRECT_BASE + pa
+ *   0xffff900000000000  (288)      vmap area: everything mapped page by page, stacks included
+ *   0xffff980000000000  (304-319)  frame array: a struct frame for each frame, holes unmapped
+ *   0xffffffff80000000  (511)      kernel image, at IMAGE_BASE + pa
  */
 #ifndef MM_LAYOUT_H
 #define MM_LAYOUT_H

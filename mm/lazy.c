@@ -3,8 +3,9 @@
  * The lazy list, in the order of stamps, because a stamp is read under the lock that appends.
  *
  * Freeing for nothing (reclaim): take from the head while every online CPU has flushed past the
- * stamp. CPUs flush at their quiet points (timer tick, idle) when they are behind, so in steady
- * state everything comes home this way and no IPI is ever sent.
+ * stamp. CPUs flush at their quiet points (timer tick, idle) when they are behind, so as long as no
+ * more than the threshold is unmapped between ticks, everything comes home this way with no IPI.
+ * The boot CPU reclaims when it idles, and whoever passes the threshold.
  *
  * Purging: take the whole list, gather its exact ranges, shoot them down, free the areas. One
  * purge at a time (purge_lock): the second would find an empty list yet have to promise that what
@@ -141,6 +142,11 @@ static u64 purge_locked(void)
 	return pages;
 }
 
+static bool over_threshold(void)
+{
+	return READ_ONCE(nr_pages) > READ_ONCE(max_pages);
+}
+
 u64 lazy_purge(void)
 {
 	u64 pages;
@@ -149,11 +155,6 @@ u64 lazy_purge(void)
 	pages = purge_locked();
 	mutex_unlock(&purge_lock);
 	return pages;
-}
-
-static bool over_threshold(void)
-{
-	return READ_ONCE(nr_pages) > READ_ONCE(max_pages);
 }
 
 void lazy_add(struct area *a)
@@ -177,8 +178,8 @@ void lazy_add(struct area *a)
 void lazy_set_policy(enum lazy_policy p)
 {
 	mutex_lock(&purge_lock);
-	purge_locked();
 	WRITE_ONCE(policy, p);
+	purge_locked();
 	mutex_unlock(&purge_lock);
 }
 
@@ -191,6 +192,8 @@ void lazy_init(enum lazy_policy p, u64 pages)
 void lazy_set_max(u64 pages)
 {
 	WRITE_ONCE(max_pages, pages);
+	if (over_threshold())
+		lazy_purge();
 }
 
 void lazy_stats(struct lazy_stats *st)

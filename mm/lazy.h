@@ -44,8 +44,9 @@ struct lazy_stats {
 void lazy_stats(struct lazy_stats *st);
 
 /*
- * lazy_set_policy: changes what vunmap does from now on; purges first.
- *   => thread context, IRQs on
+ * lazy_set_policy: changes what vunmap does from now on, and purges what waits.
+ * lazy_set_max: changes the threshold, and purges if more waits already.
+ *   => thread context, IRQs on; an unmapping under way on another CPU may still follow the old one
  */
 void lazy_set_policy(enum lazy_policy policy);
 void lazy_set_max(u64 pages);

@@ -24,18 +24,18 @@ struct mmu_ops {
 
 	/* Facts. */
 	int max_leaf_level; /* largest page a leaf may map: 1 (4 KiB), 2 (2 MiB) or 3 (1 GiB) */
+	paddr_t phys_end;   /* no entry may name a physical address at or beyond it */
 	enum lazy_policy default_policy;
 
 	/*
 	 * Entries. A batch is whatever was issued since the last batch_end(); natively each call
 	 * takes effect at once, under Xen at batch_end(). The caller holds the lock of the range
 	 * written.
-	 *   set_run:   entries slot .. slot+n-1 of leaf table `table` map frames[0..n-1] with the
-	 *   bits `bits` set_span:  the same for n consecutive frames from `first`
-	 *   clear_run: makes them zero, atomically each
-	 *   set_leaf:  one entry at `level` (a large page, or the change of one), any value
-	 *   batch_end: => 0, or -errno with *done the number of entries that took effect; natively
-	 *   0
+	 *   set_run:   n entries of leaf table `table` from `slot` on map f[0..n-1] with `bits`
+	 *   set_span:  the same for n consecutive frames from `first`
+	 *   clear_run: makes n entries zero, atomically each
+	 *   set_leaf:  one entry that is no link, at any level
+	 *   batch_end: => 0, or -errno and *done entries took effect; natively 0
 	 */
 	void (*set_run)(pfn_t table, unsigned slot, struct frame *const *f, unsigned n, u64 bits);
 	void (*set_span)(pfn_t table, unsigned slot, pfn_t first, unsigned n, u64 bits);

@@ -65,7 +65,7 @@ static bool forget_aliases(const struct frame *f)
 	if (!irqs_enabled())
 		return false;
 	gather_begin(&g);
-	gather_add(&g, VMAP_BASE, GATHER_PAGES + 1, stamp);
+	gather_add_all(&g, stamp);
 	gather_flush(&g);
 	gather_end(&g);
 	return true;

@@ -5,8 +5,7 @@
  *   image        page by page, so that text, rodata and data each get their own rights (W^X), and
  *                the page below the boot stack none
  *   direct map   RAM and nothing else, with the largest pages that fit; the image's text and
- *   rodata are
- *                read-only here too, or W^X could be had around by the back door
+ *                rodata are read-only here too, or W^X could be had around by the back door
  *   frame array  32 bytes a frame, backed by memory only where there is RAM
  *   vmap area    its level-3 table, empty
  *   everything else, page 0 first of all, is not mapped

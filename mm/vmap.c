@@ -37,22 +37,31 @@ static struct run run_at(vaddr_t va, u64 pages)
 }
 
 /*
- * An area with its tables, ready to be written. Out of addresses, a purge may bring some home.
+ * An area with its tables, ready to be written. Out of addresses, a purge may bring some home;
+ * other CPUs may take those before us, but then they have brought some too, so it is tried again.
  */
+#define PREPARE_TRIES 64
+
 static struct area *prepare(u64 pages, unsigned prot, const char *name, u64 mapper)
 {
-	struct area *a;
+	struct area *a = NULL;
 	u64 freed;
 
 	if (pages == 0 || pages >= VMAP_SIZE >> PAGE_SHIFT)
 		return NULL;
 	KASSERT(!cpu_spinlocks_held(), "vmap while holding %u spinlocks", cpu_spinlocks_held());
-	do { /* others may take what we bring home, but then they have brought some too */
+	for (unsigned tries = 0; tries < PREPARE_TRIES; tries++) {
 		freed = lazy_freed();
 		a = area_alloc(pages, 1);
-		if (!a && irqs_enabled())
+		if (a)
+			break;
+		if (irqs_enabled())
 			lazy_purge();
-	} while (!a && lazy_freed() != freed);
+		else
+			lazy_reclaim();
+		if (lazy_freed() == freed)
+			break;
+	}
 	if (!a)
 		return NULL;
 	if (pt_ensure(kernel_root, a->start, pages)) {
@@ -172,6 +181,19 @@ void *vmap(struct frame *const *f, unsigned n, unsigned prot)
 	return map_frames(f, n, prot, "vmap", CALLER());
 }
 
+/* Addresses of devices come from firmware. RAM would get two memory types. */
+static bool may_be_device(pfn_t first, unsigned n)
+{
+	u64 end = mmu->phys_end >> PAGE_SHIFT;
+
+	if (n > end || first.n > end - n)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (frame_valid(pfn_make(first.n + i)))
+			return false;
+	return true;
+}
+
 void *vmap_pfn(pfn_t first, unsigned n, unsigned prot, const char *name)
 {
 	struct area *a;
@@ -179,10 +201,11 @@ void *vmap_pfn(pfn_t first, unsigned n, unsigned prot, const char *name)
 
 	KASSERT(prot & (VM_UC | VM_WC) && !(prot & VM_X), "vmap_pfn of %s with prot %#x", name,
 		prot);
-	for (unsigned i = 0; i < n; i++)
-		KASSERT(!frame_valid(pfn_make(first.n + i)),
-			"vmap_pfn of %s: frame %#lx is RAM; it would have two memory types", name,
-			first.n + i);
+	if (!may_be_device(first, n)) {
+		printk("mm: %s is said to be at %#lx+%u pages, which is RAM or nowhere\n", name,
+		       pfn_to_paddr(first), n);
+		return NULL;
+	}
 	a = prepare(n, prot, name, CALLER());
 	if (!a)
 		return NULL;

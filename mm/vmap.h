@@ -28,6 +28,7 @@ void *vmap(struct frame *const *f, unsigned n, unsigned prot) __must_check;
 /*
  * vmap_pfn: n consecutive frame numbers that are not RAM of ours (device registers, framebuffers).
  *   => prot: VM_UC or VM_WC, with or without VM_W; otherwise as vmap
+ *   => NULL also, with a message, if the addresses are RAM or beyond what the processor can name
  */
 void *vmap_pfn(pfn_t first, unsigned n, unsigned prot, const char *name) __must_check;
 

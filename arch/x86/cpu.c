@@ -123,8 +123,9 @@ void cpu_init(struct cpu *c)
 	write_cr0(read_cr0() | CR0_WP);
 	if (f->pat)
 		pat_init();
+	/* MCE: a machine check without it is a reset, and nobody learns why (vol. 3B, 15.3) */
 	cr4 |= (f->pge ? CR4_PGE : 0) | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) |
-	       (f->umip ? CR4_UMIP : 0);
+	       (f->umip ? CR4_UMIP : 0) | (f->mce ? CR4_MCE : 0);
 	write_cr4(cr4);
 }
 
@@ -189,6 +190,7 @@ static void find_features(struct cpu_features *f)
 	f->stepping = id.eax & 15;
 	f->model = (id.eax >> 4 & 15) | (id.eax >> 12 & 0xf0);
 	f->family = (id.eax >> 8 & 15) + ((id.eax >> 8 & 15) == 15 ? id.eax >> 20 & 0xff : 0);
+	f->mce = BIT(id.edx, 7);
 	f->pge = BIT(id.edx, 13);
 	f->pat = BIT(id.edx, 16);
 	f->x2apic = BIT(id.ecx, 21);

@@ -28,7 +28,7 @@ struct cpu_features {
 	char brand[49]; /* "" if the processor has none */
 	u8 family, model, stepping;
 	u8 phys_bits; /* physical address width */
-	bool nx, pge, pat, smep, smap, umip;
+	bool nx, mce, pge, pat, smep, smap, umip;
 	bool gb_pages; /* leaves of 1 GiB */
 	bool invpcid;
 	bool x2apic;
@@ -41,12 +41,12 @@ extern struct cpu_features cpu_features;
 /*
  * cpu_init_boot: finds cpu_features and readies the boot CPU (id 0).
  *   => the first call in kernel_main(): this_cpu() works from here on
- *   => IRQs off; its exception stacks are one small static one until cpu_guard_stacks()
+ *   => IRQs off; its exception stacks are one small static one until cpu_alloc_stacks()
  */
 void cpu_init_boot(void);
 
 /*
- * cpu_init: readies this CPU, which is `c`. => IRQs off; c->id set; c->arch as cpu_alloc() left it
+ * cpu_init: readies this CPU, which is `c`. => IRQs off; c->id set; cpu_alloc_stacks() done
  */
 void cpu_init(struct cpu *c);
 

@@ -134,7 +134,7 @@ void fb_init(const struct boot_info *bi)
 		       (unsigned)(ALIGN_UP(offset + bytes, PAGE_SIZE) / PAGE_SIZE), VM_W | VM_WC,
 		       "framebuffer");
 	if (!map) {
-		printk("fb: no memory to map the framebuffer\n");
+		printk("fb: the framebuffer could not be mapped; going on without\n");
 		return;
 	}
 	memory = (u8 *)map + offset;

@@ -124,6 +124,7 @@ struct mmu_ops native_mmu_ops = {
 
 void mmu_native_init(void)
 {
+	native_mmu_ops.phys_end = 1ul << cpu_features.phys_bits;
 	if (cpu_features.gb_pages)
 		native_mmu_ops.max_leaf_level = 3;
 	if (cpu_features.invpcid)

@@ -15,6 +15,7 @@
 #define CR0_WP	 (1ull << 16)
 #define CR0_NW	 (1ull << 29)
 #define CR0_CD	 (1ull << 30)
+#define CR4_MCE	 (1ull << 6)
 #define CR4_PGE	 (1ull << 7)
 #define CR4_UMIP (1ull << 11)
 #define CR4_SMEP (1ull << 20)

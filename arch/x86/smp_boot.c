@@ -34,9 +34,8 @@
 #include "mm/shootdown.h"
 #include "mm/space.h"
 
-#define TRAMPOLINE_PA	   0x8000 /* below 1 MiB, all of which mm/ leaves alone */
-#define INIT_WAIT_US	   10000  /* 8.4.4.1: 10 ms between INIT and start-up */
-#define STARTUP_RETRY_US   10000  /* a second start-up IPI if the first had no effect by then */
+#define INIT_WAIT_US	   10000   /* 8.4.4.1: 10 ms between INIT and start-up */
+#define STARTUP_RETRY_US   10000   /* a second start-up IPI if the first had no effect by then */
 #define STARTUP_GIVE_UP_US 2000000 /* an emulated CPU may wait that long for a real one */
 
 /* Ids from 255 on can be addressed, and owned, in x2APIC mode only: 10.12.2. */
@@ -59,6 +58,7 @@ _Static_assert(offsetof(struct ap_seat, stack_top) == 8, "ap_entry.asm");
 _Static_assert(offsetof(struct ap_seat, cpu) == 16, "ap_entry.asm");
 
 static struct ap_seat seat;
+static paddr_t trampoline_pa;
 
 /*
  * The trampoline pushes a word before it goes to ap_entry; two CPUs that arrive together both do
@@ -90,14 +90,14 @@ void ap_main(struct cpu *c)
 
 static u8 *trampoline_page(void)
 {
-	return phys_to_virt(TRAMPOLINE_PA);
+	return phys_to_virt(trampoline_pa);
 }
 
 static int trampoline_prepare(void)
 {
 	struct trampoline_args *args = (void *)(trampoline_page() + TRAMPOLINE_ARGS);
 	pfn_t root;
-	int err = space_trampoline_root(TRAMPOLINE_PA, &root);
+	int err = space_trampoline_root(trampoline_pa, &root);
 
 	if (err)
 		return err;
@@ -128,10 +128,10 @@ static bool seat_is_taken(u32 id)
 	u64 open = SEAT_OPEN + id;
 
 	atomic_set(&seat.door, open);
-	apic_send_startup(id, TRAMPOLINE_PA);
+	apic_send_startup(id, trampoline_pa);
 	if (door_leaves(open, STARTUP_RETRY_US))
 		return true;
-	apic_send_startup(id, TRAMPOLINE_PA);
+	apic_send_startup(id, trampoline_pa);
 	return door_leaves(open, STARTUP_GIVE_UP_US) ||
 	       !atomic_cmpxchg(&seat.door, open, SEAT_CLOSED);
 }
@@ -209,16 +209,18 @@ static unsigned start_all(const struct madt_info *madt)
 	return absent;
 }
 
-void smp_init(const struct madt_info *madt)
+void smp_init(const struct madt_info *madt, paddr_t low_page)
 {
 	u64 start = tsc_now();
+
+	trampoline_pa = low_page;
 
 	if (madt->nr_left_out)
 		printk("smp: %u CPUs beyond the first %u are left out\n", madt->nr_left_out,
 		       MAX_CPUS);
 	if (madt->nr_cpus < 2 || !apic_ready())
 		return;
-	if (trampoline_prepare()) {
+	if (!low_page || trampoline_prepare()) {
 		printk("smp: no memory for the trampoline; staying with one CPU\n");
 		return;
 	}

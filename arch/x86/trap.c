@@ -18,15 +18,12 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/trace.h"
-#include "mm/describe.h"
 
 /* The page fault's error code: SDM vol. 3A, figure 4-12. */
-#define PF_PRESENT   (1u << 0)
-#define PF_WRITE     (1u << 1)
-#define PF_RESERVED  (1u << 3)
-#define PF_FETCH     (1u << 4)
-
-#define DESCRIBE_MAX 160
+#define PF_PRESENT  (1u << 0)
+#define PF_WRITE    (1u << 1)
+#define PF_RESERVED (1u << 3)
+#define PF_FETCH    (1u << 4)
 
 struct extable_entry {
 	u64 insn, fixup;
@@ -89,16 +86,13 @@ static void __noreturn page_fault_panic(struct trap_frame *f, vaddr_t va)
 	const char *reason = f->error & PF_RESERVED  ? "a reserved bit is set in an entry"
 			     : f->error & PF_PRESENT ? "its protection forbids it"
 						     : "nothing is mapped there";
-	char what[DESCRIBE_MAX];
 
-	mm_describe(va, what, sizeof(what));
-	panic_trap(f, "page fault %s %#lx: %s\n  that address: %s", access, va, reason, what);
+	panic_trap(f, &va, "page fault %s %#lx: %s", access, va, reason);
 }
 
 static void exception(struct trap_frame *f)
 {
 	vaddr_t cr2 = read_cr2();
-	char what[DESCRIBE_MAX];
 
 	if (f->vector == EXC_PF)
 		trace(EV_fault, cr2, f->rip);
@@ -108,11 +102,9 @@ static void exception(struct trap_frame *f)
 	case EXC_PF:
 		page_fault_panic(f, cr2);
 	case EXC_DF:
-		mm_describe(cr2, what, sizeof(what));
-		panic_trap(f, "double fault, perhaps a stack overflow\n  CR2 is %#lx: %s", cr2,
-			   what);
+		panic_trap(f, &cr2, "double fault, perhaps a stack overflow; CR2 is %#lx", cr2);
 	default:
-		panic_trap(f, "%s (vector %lu, error code %#lx)",
+		panic_trap(f, NULL, "%s (vector %lu, error code %#lx)",
 			   exception_names[f->vector] ? exception_names[f->vector] : "exception",
 			   f->vector, f->error);
 	}

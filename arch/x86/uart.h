@@ -9,7 +9,7 @@
 
 /*
  * uart_init_early: sets the port to 115200 8N1, tests it by loopback and, if it is there, makes it
- * a console. => the very first thing of boot: needs no per-CPU data, no memory, no interrupts
+ * a console. => right after cpu_init_boot(): needs no memory, no interrupts
  */
 void uart_init_early(void);
 

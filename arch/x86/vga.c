@@ -80,7 +80,7 @@ void vga_init(const struct boot_info *bi)
 		       (unsigned)(ALIGN_UP(offset + bytes, PAGE_SIZE) / PAGE_SIZE), VM_W | VM_UC,
 		       "vga");
 	if (!map) {
-		printk("vga: no memory to map the text screen\n");
+		printk("vga: the text screen could not be mapped; going on without\n");
 		return;
 	}
 	text = (volatile u16 *)(map + offset);

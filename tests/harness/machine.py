@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A machine to boot the kernel on: what it is made of, and how QEMU or Bochs is told to be it.
 
-Everything that starts an emulator, for people (tools/run.py) or for tests, takes its command from
+Everything that starts an emulator, for people (tests/harness/run.py) or for tests, takes its command from
 here, so a failing test can be repeated by hand with the very same machine.
 
 A door is the way in: "pvh" (QEMU loads the ELF itself), "bios" and "uefi" (GRUB from the ISO, as a CD),

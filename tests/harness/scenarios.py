@@ -160,6 +160,47 @@ def panic_is_a_failure(build, log):
              "the backtrace does not lead from cmd_panic to kernel_main")
 
 
+def crashes(build, log, way, *patterns):
+    """`crash WAY` must end in a panic whose report holds all the patterns."""
+    with Guest(Machine(append=f'run="crash {way}"'), build, log) as guest:
+        need(not guest.wait(BOOT_TIMEOUT), f"crash {way} counts as success")
+        for pattern in patterns:
+            need(re.search(pattern, guest.text), f"crash {way}: no /{pattern}/ in the report")
+
+
+@scenario
+def crash_null(build, log):
+    crashes(build, log, "null", "PANIC.*page fault writing 0x10: nothing is mapped there", "null page",
+            r"rip .* use_null\+0", r"backtrace:\n.* use_null\+0", r"cpu 1 \(idle\) was at")
+
+
+@scenario
+def crash_text(build, log):
+    crashes(build, log, "text", "page fault writing .*: its protection forbids it", r"text: kernel_main\+0")
+
+
+@scenario
+def crash_unmapped(build, log):
+    crashes(build, log, "unmapped", r"use after unmap: page 0 of area 'vmap' .* unmapped by use_after_unmap\+0x")
+
+
+@scenario
+def crash_twice(build, log):
+    crashes(build, log, "twice", r"double unmap of area 'vmap' .* unmapped by unmap_twice\+0x")
+
+
+@scenario
+def crash_stack(build, log):
+    crashes(build, log, "stack", "double fault, perhaps a stack overflow", "guard page after area",
+            r"backtrace:\n(.* recurse\S*\+0x.*\n){3}")
+
+
+@scenario
+def crash_deaf(build, log):
+    crashes(build, log, "deaf", "cpu 3 does not answer: shootdown", r"cpu 3 \(deaf\), where an NMI stopped it:",
+            r"go_deaf\+0x")
+
+
 @scenario
 def hang_is_a_failure(build, log):
     """A kernel that does not end is one, here one that waits at its prompt."""

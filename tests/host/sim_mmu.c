@@ -195,6 +195,7 @@ static void sim_invalidate_all(void)
 struct mmu_ops sim_mmu_ops = {
 	.name = "simulated",
 	.max_leaf_level = 3,
+	.phys_end = 1ul << 46,
 	.default_policy = LAZY_TLB,
 	.set_run = sim_set_run,
 	.set_span = sim_set_span,

@@ -9,6 +9,7 @@
  * insns_per_op as TSC ticks.
  */
 #include "kernel/console.h"
+#include "kernel/errno.h"
 #include "kernel/printk.h"
 #include "kernel/test.h"
 #include "kernel/time.h"
@@ -26,7 +27,7 @@ static void touch(const volatile u8 *va, unsigned pages)
 		(void)va[i * PAGE_SIZE];
 }
 
-/* => operations done in PURGES rounds, each ended by a purge; 0 if memory ran out */
+/* => operations done in PURGES rounds, each ended by a purge; 0 if memory ran out, or on Ctrl-C */
 static u64 rounds(unsigned pages, u64 max_pages)
 {
 	u64 ops = 0;
@@ -35,8 +36,10 @@ static u64 rounds(unsigned pages, u64 max_pages)
 		for (u64 waiting = 0; waiting + pages <= max_pages; waiting += pages, ops++) {
 			void *va = vmap(frame, pages, VM_W);
 
-			if (!va)
+			if (!va || console_interrupted()) {
+				vunmap(va);
 				return 0;
+			}
 			touch(va, pages);
 			vunmap(va);
 		}
@@ -45,14 +48,14 @@ static u64 rounds(unsigned pages, u64 max_pages)
 	return ops;
 }
 
-static void measure(unsigned pages)
+static int measure(unsigned pages)
 {
 	struct lazy_stats st;
 	u64 start, ticks, ops;
 
 	if (frame_alloc_many(frame, pages, FRAME_ZERO)) {
 		printk("bench vmap: no memory for %u pages\n", pages);
-		return;
+		return -ENOMEM;
 	}
 	lazy_stats(&st);
 	rounds(pages, st.max_pages); /* makes the page tables, warms up */
@@ -60,15 +63,24 @@ static void measure(unsigned pages)
 	ops = rounds(pages, st.max_pages);
 	ticks = tsc_now() - start;
 	frame_free_many(frame, pages);
+	if (!ops) {
+		printk("bench vmap: nothing measured with %u pages and a threshold of %lu\n", pages,
+		       st.max_pages);
+		return -EINVAL;
+	}
 	printk("BENCH {\"bench\":\"vmap\",\"pages\":%u,\"touch\":1,\"policy\":\"%s\",\"ops\":%lu,"
 	       "\"purges\":%u,\"insns_per_op\":%lu}\n",
-	       pages, lazy_policy_name(st.policy), ops, PURGES, ops ? ticks / ops : 0);
+	       pages, lazy_policy_name(st.policy), ops, PURGES, ticks / ops);
+	return 0;
 }
 
 KBENCH(vmap, "map, read every page, unmap; purges included")
 {
 	static const unsigned sizes[] = {1, 4, 16, 64, 256};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(sizes) && !console_interrupted(); i++)
-		measure(sizes[i]);
+	int err = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes) && !err; i++)
+		err = measure(sizes[i]);
+	return err;
 }

@@ -16,11 +16,11 @@
 #include "kernel/thread.h"
 #include "kernel/watchdog.h"
 #include "mm/frame.h"
-#include "mm/lazy.h"
 #include "mm/pagetable.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
 #include "mm/vmap.h"
+#include "tests/kernel/laziness.h"
 
 #define TRIES 5 /* on one CPU a tick may flush between unmap and look */
 
@@ -84,7 +84,8 @@ static void look_before_and_after(void *arg)
 	atomic_fetch_add(&w->looked, 1);
 }
 
-static void start_watch(struct watch *w, struct thread **t)
+/* => CPUs that watch now */
+static u64 start_watch(struct watch *w, struct thread **t)
 {
 	u64 start = tsc_now(), n = 0;
 	unsigned cpu;
@@ -98,6 +99,7 @@ static void start_watch(struct watch *w, struct thread **t)
 		if (watchdog_expired(start))
 			cpu_unresponsive(other_cpu(), "shootdown test");
 	}
+	return n;
 }
 
 static void end_watch(struct watch *w, struct thread **t)
@@ -113,7 +115,8 @@ static void unmap_under_watch(unsigned pages, enum lazy_policy how)
 	static struct frame *f[64];
 	struct thread *t[MAX_CPUS] = {NULL};
 	struct watch w = {.warm = {0}};
-	enum lazy_policy policy = lazy_policy();
+	struct lazy_stats was;
+	u8 *va;
 
 	if (nr_cpus < 2) {
 		test_skip("one CPU: there is nobody to shoot down");
@@ -121,11 +124,16 @@ static void unmap_under_watch(unsigned pages, enum lazy_policy how)
 	}
 	if (!calibrate(other_cpu()))
 		return;
-	EXPECT_EQ(frame_alloc_many(f, pages, FRAME_ZERO), 0);
-	lazy_set_policy(how);
-	w.va = (u8 *)vmap(f, pages, VM_W) + (pages - 1) * PAGE_SIZE;
-	start_watch(&w, t);
-	vunmap((void *)(w.va - (pages - 1) * PAGE_SIZE));
+	if (frame_alloc_many(f, pages, FRAME_ZERO)) {
+		test_fail(__FILE__, __LINE__, "no memory");
+		return;
+	}
+	was = set_laziness(how);
+	va = vmap(f, pages, VM_W);
+	EXPECT(va, "no mapping");
+	w.va = va + (pages - 1) * PAGE_SIZE;
+	EXPECT_EQ(start_watch(&w, t), nr_cpus - 1);
+	vunmap(va);
 	if (how != LAZY_OFF) {
 		EXPECT_EQ(lazy_reclaim(), 0); /* they have not passed a quiet point since */
 		vm_unmap_aliases();
@@ -133,7 +141,7 @@ static void unmap_under_watch(unsigned pages, enum lazy_policy how)
 	end_watch(&w, t);
 	EXPECT_EQ(atomic_read(&w.saw), 0);
 	EXPECT_EQ(atomic_read(&w.looked), nr_cpus - 1);
-	lazy_set_policy(policy);
+	restore_laziness(&was);
 	frame_free_many(f, pages);
 }
 
@@ -222,10 +230,10 @@ static bool all_pass_a_quiet_point(u64 stamp)
 KTEST(shootdown, nobody_is_disturbed_who_has_flushed_since)
 {
 	struct frame *f = frame_alloc(0, FRAME_ZERO);
-	enum lazy_policy policy = lazy_policy();
+	struct lazy_stats was;
 	u64 sent, skipped;
 
-	lazy_set_policy(LAZY_TLB);
+	was = set_laziness(LAZY_TLB);
 	vunmap(vmap(&f, 1, VM_W));
 	EXPECT(all_pass_a_quiet_point(shootdown_stamp()), "some CPU does not tick");
 	sent = counter_sum(CNT_ipi_sent);
@@ -233,7 +241,7 @@ KTEST(shootdown, nobody_is_disturbed_who_has_flushed_since)
 	EXPECT_EQ(lazy_purge(), 1);
 	EXPECT_EQ(counter_sum(CNT_ipi_sent), sent);
 	EXPECT_EQ(counter_sum(CNT_shootdown_skip), skipped + nr_cpus - 1);
-	lazy_set_policy(policy);
+	restore_laziness(&was);
 	frame_free(f, 0);
 }
 
@@ -241,11 +249,11 @@ KTEST(shootdown, nobody_is_disturbed_who_has_flushed_since)
 KTEST(shootdown, quiet_points_bring_areas_home)
 {
 	struct frame *f = frame_alloc(0, FRAME_ZERO);
-	enum lazy_policy policy = lazy_policy();
+	struct lazy_stats was;
 	struct lazy_stats st;
 	u64 sent;
 
-	lazy_set_policy(LAZY_TLB);
+	was = set_laziness(LAZY_TLB);
 	sent = counter_sum(CNT_ipi_sent);
 	vunmap(vmap(&f, 1, VM_W));
 	EXPECT(all_pass_a_quiet_point(shootdown_stamp()), "some CPU does not tick");
@@ -253,7 +261,7 @@ KTEST(shootdown, quiet_points_bring_areas_home)
 	lazy_stats(&st);
 	EXPECT_EQ(st.areas, 0);
 	EXPECT_EQ(counter_sum(CNT_ipi_sent), sent);
-	lazy_set_policy(policy);
+	restore_laziness(&was);
 	frame_free(f, 0);
 }
 
@@ -275,12 +283,12 @@ static void shoot_at_all(void *arg __attribute__((unused)))
 /* Everyone shoots at everyone at once: ends only if waiters serve each other. */
 KTEST(shootdown, all_cpus_initiate_at_once)
 {
-	enum lazy_policy policy = lazy_policy();
+	struct lazy_stats was;
 	u64 begun;
 
-	lazy_set_policy(LAZY_TLB); /* or the threads' stacks would be shot down as well */
+	was = set_laziness(LAZY_TLB); /* or the threads' stacks would be shot down as well */
 	begun = counter_sum(CNT_shootdown);
 	EXPECT_EQ(run_on_cpus(cpus_online().bits, shoot_at_all, NULL), 0);
 	EXPECT_EQ(counter_sum(CNT_shootdown) - begun, SHOTS * nr_cpus);
-	lazy_set_policy(policy);
+	restore_laziness(&was);
 }

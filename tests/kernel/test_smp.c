@@ -113,7 +113,7 @@ static void ponger(void *arg)
 }
 
 /*
- * Each turn is one wake-up in each direction: a lost one would hang, and the watchdog would tell.
+ * Each turn is one wake-up in each direction: a lost one hangs, and whoever runs us tells.
  */
 KTEST(smp, no_wake_up_is_lost)
 {
