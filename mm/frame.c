@@ -199,7 +199,7 @@ void frame_drain_cache(void)
 	irq_restore(flags);
 }
 
-static u32 cache_take(void)
+static u32 cache_take(u32 owner)
 {
 	irqflags_t flags = irq_save();
 	struct frame_cache *c = &caches[cpu_id()];
@@ -207,8 +207,10 @@ static u32 cache_take(void)
 
 	if (!c->nr)
 		cache_refill(c);
-	if (c->nr)
+	if (c->nr) {
 		pfn = c->pfn[--c->nr];
+		set_type(pfn, 0, FRAME_USED, owner);
+	}
 	irq_restore(flags);
 	return pfn;
 }
@@ -242,34 +244,40 @@ u64 frame_inject_failure(u64 nth)
 	return atomic_xchg(&inject, nth);
 }
 
-static u32 zone_take(enum frame_zone zone, unsigned order)
+/*
+ * The block is typed before the lock is released. is_free_head() reads a type and then an order: were
+ * they written in between and without the lock, a neighbour being freed could take our block, whose
+ * type it has read as FREE and whose order it reads as ours, for a free one and merge with it.
+ */
+static u32 zone_take(enum frame_zone zone, unsigned order, u32 owner)
 {
 	struct zone *z = &zones[zone];
 	u32 pfn;
 
 	spin_lock(&z->lock);
 	pfn = take_locked(z, order);
+	if (pfn != FRAME_NIL)
+		set_type(pfn, order, FRAME_USED, owner);
 	spin_unlock(&z->lock);
 	return pfn;
 }
 
 struct frame *frame_alloc(unsigned order, unsigned flags)
 {
-	u32 pfn = FRAME_NIL;
+	u32 pfn = FRAME_NIL, owner = owner_of(CALLER());
 
 	if (order > FRAME_MAX_ORDER || injected_failure())
 		return NULL;
 	if ((flags & FRAME_HIGH) && !(flags & FRAME_ZERO))
-		pfn = zone_take(ZONE_HIGH, order);
+		pfn = zone_take(ZONE_HIGH, order, owner);
 	if (pfn == FRAME_NIL)
-		pfn = order ? zone_take(ZONE_DIRECT, order) : cache_take();
+		pfn = order ? zone_take(ZONE_DIRECT, order, owner) : cache_take(owner);
 	if (pfn == FRAME_NIL && order) {
 		frame_drain_cache(); /* a missing half may lie there */
-		pfn = zone_take(ZONE_DIRECT, order);
+		pfn = zone_take(ZONE_DIRECT, order, owner);
 	}
 	if (pfn == FRAME_NIL)
 		return NULL;
-	set_type(pfn, order, FRAME_USED, owner_of(CALLER()));
 	if (flags & FRAME_ZERO)
 		memset(frame_virt(&frames[pfn]), 0, PAGE_SIZE << order);
 	count(frame_alloc);
