@@ -283,6 +283,24 @@ def absent_cpus(build, log):
 # --- tools -------------------------------------------------------------------------------------
 
 @scenario(needs=("run", "gdb"))
+def silent_cpu(build, log):
+    """A CPU that the tables promise and that never answers is reported and left out. gdb plants it: an
+    entry more in the parsed table, with an APIC id that nobody has."""
+    socket = f"{os.path.splitext(log)[0]}.socket"
+    with Guest(debug.waiting(Machine(smp=3, append="run=\"cpus; test smp; check\""), socket), build, log) as guest:
+        guest.wait_for_file(socket)
+        argv = debug.gdb_command(build, socket, [
+            "-batch", "-ex", "hbreak smp_init", "-ex", "continue", "-ex", "set madt.apic_id[madt.nr_cpus] = 77",
+            "-ex", "set madt.nr_cpus = madt.nr_cpus + 1", "-ex", "delete", "-ex", "detach"])
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=BOOT_TIMEOUT, check=False)
+        guest.must_pass(BOOT_TIMEOUT)
+        need("the CPU with APIC id 77 does not answer; left out" in guest.text,
+             f"it goes unnoticed; gdb said:\n{done.stdout}")
+        need("3 CPUs online" in guest.text, "not 3 CPUs online")
+
+
+@scenario(needs=("run", "gdb"))
 def gdb_stops_at_kernel_main(build, log):
     socket = f"{os.path.splitext(log)[0]}.socket"
     with Guest(debug.waiting(Machine(), socket), build, log) as guest:
