@@ -15,7 +15,7 @@
 #include "mm/shootdown.h"
 #include "mm/space.h"
 
-#define EARLY_LIMIT (4 * GiB) /* what the boot map reaches (boot/boot.asm) */
+#define EARLY_LIMIT (4 * GiB) /* what the boot tables reach */
 
 static spinlock_t pt_lock = SPINLOCK_INIT("page tables"); /* attaching a table */
 static bool early = true;
