@@ -225,17 +225,6 @@ static bool poll_devices(void)
 	return again;
 }
 
-int console_trygetc(void)
-{
-	int c = take_input(NULL);
-
-	if (c < 0) {
-		poll_devices();
-		c = take_input(NULL);
-	}
-	return c;
-}
-
 char console_getc(void)
 {
 	for (;;) {

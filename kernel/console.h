@@ -65,9 +65,6 @@ size_t console_input_room(void);
  */
 char console_getc(void);
 
-/* => the next byte, or -1 when there is none now; as console_getc() otherwise */
-int console_trygetc(void);
-
 /*
  * console_interrupted: has Ctrl-C been typed since console_clear_interrupt()?
  * Long-running commands ask now and then, and return -EINTR. => any context

@@ -42,12 +42,14 @@ static void read_all_pages(void *arg)
  */
 static void unmap_and_purge(struct story *s)
 {
-	u64 ipis = counter_sum(CNT_ipi_sent), served = counter_sum(CNT_shootdown_serve), lazily;
+	u64 ipis = counter_sum(CNT_ipi_sent), served, lazily;
 	struct lazy_stats lz;
 
 	vunmap((void *)s->va);
 	lazy_stats(&lz);
 	lazily = counter_sum(CNT_ipi_sent) - ipis;
+	ipis += lazily;
+	served = counter_sum(CNT_shootdown_serve);
 	vm_unmap_aliases();
 	ipis = counter_sum(CNT_ipi_sent) - ipis;
 	served = counter_sum(CNT_shootdown_serve) - served;

@@ -111,7 +111,8 @@ static void print_unknown(const char *name)
 	const char *nearest = NULL;
 	unsigned best = HINT_DISTANCE + 1;
 
-	for (const struct command *c = __start_commands; c < __stop_commands; c++) {
+	for_each_command(c)
+	{
 		unsigned d = distance(name, c->name);
 
 		if (d < best) {
@@ -127,7 +128,8 @@ static void print_unknown(const char *name)
 
 static int run_command(int argc, char **argv)
 {
-	for (const struct command *c = __start_commands; c < __stop_commands; c++) {
+	for_each_command(c)
+	{
 		int status;
 
 		if (strcmp(c->name, argv[0]))

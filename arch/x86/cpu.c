@@ -121,10 +121,9 @@ void cpu_init(struct cpu *c)
 		"this processor has no NX bit (or firmware turned it off): turn it on there");
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	write_cr0(read_cr0() | CR0_WP);
-	if (f->pat)
-		pat_init();
+	pat_init();
 	/* MCE: a machine check without it is a reset, and nobody learns why (vol. 3B, 15.3) */
-	cr4 |= (f->pge ? CR4_PGE : 0) | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) |
+	cr4 |= CR4_PGE | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) |
 	       (f->umip ? CR4_UMIP : 0) | (f->mce ? CR4_MCE : 0);
 	write_cr4(cr4);
 }
@@ -191,8 +190,6 @@ static void find_features(struct cpu_features *f)
 	f->model = (id.eax >> 4 & 15) | (id.eax >> 12 & 0xf0);
 	f->family = (id.eax >> 8 & 15) + ((id.eax >> 8 & 15) == 15 ? id.eax >> 20 & 0xff : 0);
 	f->mce = BIT(id.edx, 7);
-	f->pge = BIT(id.edx, 13);
-	f->pat = BIT(id.edx, 16);
 	f->x2apic = BIT(id.ecx, 21);
 	f->hypervisor = BIT(id.ecx, 31);
 	if (max >= 7) {
@@ -219,10 +216,9 @@ int cpu_features_describe(char *buf, size_t size)
 {
 	const struct cpu_features *f = &cpu_features;
 
-	return snprintf(buf, size, "%s %u/%u/%u, %u-bit physical%s%s%s%s%s%s%s%s%s%s%s", f->vendor,
+	return snprintf(buf, size, "%s %u/%u/%u, %u-bit physical%s%s%s%s%s%s%s%s%s", f->vendor,
 			f->family, f->model, f->stepping, f->phys_bits, f->nx ? " nx" : "",
-			f->pge ? " pge" : "", f->pat ? " pat" : "", f->smep ? " smep" : "",
-			f->smap ? " smap" : "", f->umip ? " umip" : "",
+			f->smep ? " smep" : "", f->smap ? " smap" : "", f->umip ? " umip" : "",
 			f->gb_pages ? " 1gb-pages" : "", f->invpcid ? " invpcid" : "",
 			f->x2apic ? " x2apic" : "", f->invariant_tsc ? " invariant-tsc" : "",
 			f->hypervisor ? " hypervisor" : "");

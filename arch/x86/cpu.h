@@ -27,9 +27,9 @@ struct cpu_features {
 	char vendor[13];
 	char brand[49]; /* "" if the processor has none */
 	u8 family, model, stepping;
-	u8 phys_bits; /* physical address width */
-	bool nx, mce, pge, pat, smep, smap, umip;
-	bool gb_pages; /* leaves of 1 GiB */
+	u8 phys_bits;			/* physical address width */
+	bool nx, mce, smep, smap, umip; /* boot.asm has refused CPUs without PGE, PAT or an APIC */
+	bool gb_pages;			/* leaves of 1 GiB */
 	bool invpcid;
 	bool x2apic;
 	bool invariant_tsc; /* the TSC runs at one rate in all power states */

@@ -8,7 +8,7 @@
  * switch keeps them, and MOV to CR3 is defined to keep them: SDM vol. 3A, 4.10.4.1. What drops
  * global entries too is INVPCID of type 2, or any change of CR4.PGE: we use the first where there
  * is one, for it is one instruction and leaves no moment without global pages, else we clear PGE
- * and set it again. Only on a processor without global pages is a CR3 write everything.
+ * and set it again.
  *
  * Entries are cleared by an atomic exchange: it is a full barrier, so the stamp that the caller
  * takes next is read after the entry is gone from memory (mm/shootdown.c: why it is right).
@@ -89,11 +89,6 @@ static void invalidate_all_pge(void)
 	write_cr4(cr4);
 }
 
-static void invalidate_all_cr3(void)
-{
-	write_cr3(read_cr3());
-}
-
 static void native_kick(cpumask_t to)
 {
 	apic_send_ipi(to, VEC_SHOOTDOWN);
@@ -118,7 +113,7 @@ struct mmu_ops native_mmu_ops = {
 	.load_root = native_load_root,
 	.flush = shootdown,
 	.invalidate_page = invlpg,
-	.invalidate_all = invalidate_all_cr3,
+	.invalidate_all = invalidate_all_pge,
 	.kick = native_kick,
 };
 
@@ -129,7 +124,5 @@ void mmu_native_init(void)
 		native_mmu_ops.max_leaf_level = 3;
 	if (cpu_features.invpcid)
 		native_mmu_ops.invalidate_all = invalidate_all_invpcid;
-	else if (cpu_features.pge)
-		native_mmu_ops.invalidate_all = invalidate_all_pge;
 	irq_register(VEC_SHOOTDOWN, kicked);
 }

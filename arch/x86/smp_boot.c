@@ -99,8 +99,10 @@ static int trampoline_prepare(void)
 	pfn_t root;
 	int err = space_trampoline_root(trampoline_pa, &root);
 
-	if (err)
+	if (err) {
+		space_trampoline_root_free();
 		return err;
+	}
 	memcpy(trampoline_page(), trampoline_start, TRAMPOLINE_SIZE);
 	*args = (struct trampoline_args){
 		.cr3 = (u32)pfn_to_paddr(root),

@@ -100,10 +100,15 @@ info: action=ignore
 """
 
 
+def megabytes(mem):
+    """=> the number that "256M" or "6G" means"""
+    return int(mem[:-1]) * {"M": 1, "G": 1024}[mem[-1]]
+
+
 def bochs(machine, build, scratch, tty):
     """=> the command; the first serial port is the terminal `tty`."""
     with open(f"{scratch}.bochsrc", "w", encoding="ascii") as rc:
-        rc.write(BOCHSRC.format(megs=machine.mem.rstrip("M"), smp=machine.smp, roms=BOCHS_ROMS, tty=tty,
+        rc.write(BOCHSRC.format(megs=megabytes(machine.mem), smp=machine.smp, roms=BOCHS_ROMS, tty=tty,
                                 iso=os.path.abspath(image(machine, build, scratch)), scratch=scratch))
     with open(f"{scratch}.bochsgo", "w", encoding="ascii") as go:
         go.write("continue\n")
