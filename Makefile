@@ -20,6 +20,7 @@
 #   APPEND='...'       kernel command line, as in APPEND='run="test; check"'
 #   QEMU_ARGS='...'    more arguments for QEMU, as in QEMU_ARGS='-display gtk'
 #   GDB_ARGS='...'     more arguments for gdb, as in GDB_ARGS='-batch -ex bt'
+#   TRACE_RUN='...'    what to trace, commands of the monitor (demo lazy; demo stale)
 # Of the tests:
 #   JOBS=2             emulators that run at once
 #   FUZZ_SECONDS=3     how long each fuzzer looks for something new
@@ -38,6 +39,7 @@ ACCEL ?= tcg
 APPEND ?=
 QEMU_ARGS ?=
 GDB_ARGS ?=
+TRACE_RUN ?= demo lazy; demo stale
 JOBS ?= 2
 FUZZ_SECONDS ?= 3
 ONLY ?=
@@ -159,11 +161,11 @@ $(O)/lazymap.iso: $(O)/lazymap.stripped iso/grub.cfg tools/mkiso.sh | need-iso
 # --- Running ----------------------------------------------------------------------------------
 
 # Through the environment, so that any quote may stand in them.
-export APPEND QEMU_ARGS GDB_ARGS
+export APPEND QEMU_ARGS GDB_ARGS TRACE_RUN
 RUN = $(PYTHON) tests/harness/run.py --build $(O) --smp $(SMP) --mem $(MEM) --cpu $(CPU) \
 	--kind $(MACHINE) --accel $(ACCEL) --append="$$APPEND" --extra="$$QEMU_ARGS"
 
-.PHONY: run run-iso run-usb run-uefi run-bochs gdb
+.PHONY: run run-iso run-usb run-uefi run-bochs gdb trace
 run: $(ELF) | need-run ## boot in QEMU; leave with Ctrl-A X; input from a pipe is typed, then exit
 	@$(RUN) --door pvh
 
@@ -181,6 +183,9 @@ run-bochs: iso | need-bochs ## the same, in Bochs (slower, and stricter than QEM
 
 gdb: $(ELF) | need-run need-gdb ## boot in QEMU under gdb, stopped at kernel_main
 	@$(RUN) --door pvh --gdb="$$GDB_ARGS"
+
+trace: $(ELF) | need-run ## build/trace.json: what the mapping engine did, for Perfetto
+	@$(RUN) --door pvh --trace="$$TRACE_RUN"
 
 # --- Set-up -----------------------------------------------------------------------------------
 
@@ -215,10 +220,11 @@ compile_commands.json: FORCE ## for editors: how each file is compiled
 .PHONY: help clean
 help: ## this list
 	@sed -n 's/^#   \([A-Z_]*=.*\)/  \1/p' Makefile
-	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk | \
-		expand -t 32
+	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk \
+		tools/compare/compare.mk | expand -t 32
 
 clean: ## remove what was built
 	rm -rf $(O)
 
 include tests/tests.mk
+include tools/compare/compare.mk

@@ -50,10 +50,22 @@ static inline u64 atomic_fetch_and(atomic_t *a, u64 v)
 	return __atomic_fetch_and(&a->v, v, __ATOMIC_SEQ_CST);
 }
 
+static inline void atomic_xor(atomic_t *a, u64 v)
+{
+	__atomic_xor_fetch(&a->v, v, __ATOMIC_SEQ_CST);
+}
+
 /* => true if *a was old and is now new */
 static inline bool atomic_cmpxchg(atomic_t *a, u64 old, u64 new)
 {
 	return __atomic_compare_exchange_n(&a->v, &old, new, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+/* => true if *a was *old and is now new; else *old is what it was */
+static inline bool atomic_try_cmpxchg(atomic_t *a, u64 *old, u64 new)
+{
+	return __atomic_compare_exchange_n(&a->v, old, new, false, __ATOMIC_SEQ_CST,
 					   __ATOMIC_SEQ_CST);
 }
 

@@ -20,6 +20,7 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/trace.h"
+#include "mm/lazy.h"
 #include "mm/frame.h"
 #include "mm/shootdown.h"
 
@@ -136,19 +137,25 @@ COMMAND(stats, "[-a] [glob]", "event counters; -a: the zero ones too")
 	return matches ? 0 : -ENOENT;
 }
 
-COMMAND(trace, "dump [n] | clear", "what the mapping engine did; the newest n")
+COMMAND(trace, "dump [n | json] | clear | on | off",
+	"what the mapping engine did, the newest n; on: record each map and unmap, too")
 {
 	u64 max = MAX_CPUS * TRACE_RECORDS;
 
-	if (argc == 2 && !strcmp(argv[1], "clear")) {
+	if (argc == 2 && !strcmp(argv[1], "clear"))
 		trace_clear();
-		return 0;
-	}
-	if (argc < 2 || argc > 3 || strcmp(argv[1], "dump"))
+	else if (argc == 2 && !strcmp(argv[1], "on"))
+		lazy_set_trace(true);
+	else if (argc == 2 && !strcmp(argv[1], "off"))
+		lazy_set_trace(false);
+	else if (argc < 2 || argc > 3 || strcmp(argv[1], "dump"))
 		return CMD_USAGE;
-	if (argc == 3 && parse_u64(argv[2], &max))
+	else if (argc == 3 && !strcmp(argv[2], "json"))
+		trace_dump_json();
+	else if (argc == 3 && parse_u64(argv[2], &max))
 		return CMD_USAGE;
-	trace_dump(max);
+	else
+		trace_dump(max);
 	return console_interrupted() ? -EINTR : 0;
 }
 

@@ -11,17 +11,27 @@
 
 /* clang-format off */
 #define COUNTERS(X)                                                                                \
-	X(vmap,            "areas mapped (vmap, vmap_pfn)")                                        \
+	X(vmap,            "areas mapped, by whatever call, revivals left out")                                        \
 	X(vmap_pages,      "pages mapped by them")                                                 \
 	X(vunmap,          "areas unmapped")                                                       \
-	X(vunmap_pages,    "pages unmapped by them")                                               \
-	X(purge,           "purges of the lazy list")                                              \
-	X(purge_areas,     "cleared areas whose addresses came home by a purge")                   \
-	X(reclaim_areas,   "cleared areas that came home with no flush: every CPU had passed a quiet point") \
+	X(kmap_local,      "frames mapped by kmap_local")                                          \
+	X(revive,          "lazy mappings made live again: no entry written, nothing flushed")     \
+	X(clear_pages,     "pages whose lazily left entries were cleared (policy pte)")            \
+	X(purge,           "purges of everything unmapped lazily")                                 \
+	X(purge_frames,    "frames asked to lose their lazy aliases (vm_unmap_frame_aliases)")     \
+	X(purge_hit,       "lazy aliases that they had")                                           \
+	X(park_miss,       "times the CPU's own ready list had no area of the size")               \
+	X(park_refill,     "times a whole list of cleared areas was found forgotten by every CPU") \
+	X(park_carve,      "areas carved out of the address tree")                                 \
+	X(park_home,       "areas that went back to the tree")                                     \
+	X(park_forced,     "times too much waited to be forgotten and CPUs were interrupted for it") \
+	X(alias_slow,      "times a frame had, or got, several aliases at once")                   \
 	X(shootdown,       "shootdowns begun on this CPU")                                         \
 	X(shootdown_pages, "pages named in their range lists")                                     \
 	X(shootdown_full,  "shootdowns that asked for a full flush instead of a list")             \
 	X(shootdown_skip,  "CPUs left out of a shootdown on proof that they had flushed since")    \
+	X(idle_skip,       "CPUs left out of a shootdown because they were idle and will flush before they wake") \
+	X(idle_flush,      "full flushes a CPU had promised while it was idle")                    \
 	X(shootdown_serve, "requests of other CPUs served on this CPU")                            \
 	X(ipi_sent,        "shootdown IPIs sent")                                                  \
 	X(ipi_received,    "shootdown IPIs received")                                              \
@@ -30,8 +40,11 @@
 	X(quiet_flush,     "full flushes a CPU did by itself at a quiet point")                    \
 	X(frame_alloc,     "frame blocks allocated")                                               \
 	X(frame_free,      "frame blocks freed")                                                   \
+	X(frame_hold,      "frame blocks held back until every CPU has forgotten them (hold=on)")  \
 	X(frame_refill,    "times a per-CPU frame cache went to its zone")                         \
 	X(table_alloc,     "page-table frames taken")                                              \
+	X(lock,            "spinlocks taken")                                                      \
+	X(lock_wait,       "of them, those that another CPU held just then")                       \
 	X(irq_timer,       "timer ticks")                                                          \
 	X(irq_serial,      "serial interrupts")                                                    \
 	X(irq_spurious,    "spurious interrupts")                                                  \

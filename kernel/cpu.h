@@ -13,6 +13,7 @@
 
 struct thread;
 struct arch_cpu;
+struct park;
 
 struct cpu {
 	struct cpu *self; /* offset 0: gs:0 */
@@ -24,6 +25,8 @@ struct cpu {
 	u32 irq_depth;	       /* > 0 inside an interrupt handler */
 	u32 locks_held;	       /* spinlocks; a waiter for other CPUs asserts 0 */
 	u64 ticks;	       /* timer ticks since this CPU came up; read by others */
+	u64 tick_tsc;	       /* TSC at its last tick: tsc_coarse() */
+	struct park *park;     /* its parked areas (mm/park.h); set once at boot */
 	u64 counters[NR_COUNTERS];
 } __aligned_to(CACHE_LINE);
 
@@ -45,6 +48,28 @@ static inline unsigned cpu_id(void)
 
 	__asm__("mov %%gs:8, %0" : "=r"(id));
 	return id;
+}
+
+static inline struct park *this_park(void)
+{
+	struct park *p;
+
+	/* volatile: to read it again costs less than to keep it */
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(p) : "i"(offsetof(struct cpu, park)));
+	return p;
+}
+
+/*
+ * The TSC as it was at this CPU's last tick, at most 10 ms ago. For what is recorded often and read
+ * rarely: to read the TSC itself is slow where it is not the processor's (an emulator's CPUs take
+ * turns at it).
+ */
+static inline u64 tsc_coarse(void)
+{
+	u64 t;
+
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(t) : "i"(offsetof(struct cpu, tick_tsc)));
+	return t;
 }
 
 /* The CPUs that run and answer IPIs. A CPU enters by itself, then calls shootdown_cpu_online(). */

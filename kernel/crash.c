@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Ways to crash on purpose, each of which must end in a report that names its cause. For people who
- * want to see one, and for the harness, which reads them.
+ * want to see one, and for the harness, which reads them. Misuses of the mapping engine have a file
+ * of their own, kernel/crash_mm.c.
  */
+#include "kernel/crash.h"
 #include "kernel/cpu.h"
 #include "kernel/errno.h"
 #include "kernel/irq.h"
@@ -12,9 +14,9 @@
 #include "kernel/printk.h"
 #include "kernel/string.h"
 #include "kernel/thread.h"
-#include "mm/frame.h"
 #include "mm/shootdown.h"
-#include "mm/vmap.h"
+#include "mm/gather.h"
+#include "mm/layout.h"
 
 /* Volatile, or the compiler sees what is coming. */
 static const volatile vaddr_t null_field = 16; /* as if a field of a struct at NULL were used */
@@ -28,26 +30,6 @@ static void use_null(void)
 static void write_text(void)
 {
 	*(volatile u8 *)kernel_main = 0xcc;
-}
-
-/* Unmapped before it was ever used, so no TLB can know it. */
-static void use_after_unmap(void)
-{
-	struct frame *f = frame_alloc(0, 0);
-	volatile u8 *va = f ? vmap(&f, 1, VM_W) : NULL;
-
-	vunmap((void *)va);
-	if (va)
-		*va = 1;
-}
-
-static void unmap_twice(void)
-{
-	struct frame *f = frame_alloc(0, 0);
-	void *va = f ? vmap(&f, 1, VM_W) : NULL;
-
-	vunmap(va);
-	vunmap(va);
 }
 
 static __noinline u64 recurse(u64 depth)
@@ -94,27 +76,33 @@ static void deafen_cpu(void)
 	gather_flush(&g);
 }
 
-static const struct {
-	const char *name, *help;
-	void (*fn)(void);
-} ways[] = {
+static const struct crash_way ways[] = {
 	{"null", "use a NULL pointer", use_null},
 	{"text", "write to kernel text", write_text},
-	{"unmapped", "use an address after vunmap", use_after_unmap},
-	{"twice", "vunmap twice", unmap_twice},
 	{"stack", "overflow a thread's stack", overflow_stack},
 	{"deaf", "shoot down on a CPU that takes no interrupts (10 s)", deafen_cpu},
 };
 
+/* => the i-th way of all, or NULL */
+static const struct crash_way *way(unsigned i)
+{
+	if (i < ARRAY_SIZE(ways))
+		return &ways[i];
+	i -= ARRAY_SIZE(ways);
+	return i < nr_crash_mm_ways ? &crash_mm_ways[i] : NULL;
+}
+
 COMMAND(crash, "[way]", "crash on purpose; without a way, list them")
 {
+	const struct crash_way *w;
+
 	if (argc > 2)
 		return CMD_USAGE;
-	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+	for (unsigned i = 0; (w = way(i)); i++) {
 		if (argc == 1) {
-			printk("%-9s %s\n", ways[i].name, ways[i].help);
-		} else if (!strcmp(argv[1], ways[i].name)) {
-			ways[i].fn();
+			printk("%-12s %s\n", w->name, w->help);
+		} else if (!strcmp(argv[1], w->name)) {
+			w->fn();
 			printk("crash: still alive\n");
 			return -EIO;
 		}

@@ -3,9 +3,11 @@
  * The demonstrations, narrated with the numbers of the moment:
  *
  *   story  the life of a mapping on all CPUs, from vmap to the shootdown; every boot shows it
+ *   lazy   the policies side by side, and a purge of single frames (kernel/demo_lazy.c)
  *   stale  a CPU reads through a mapping that is gone, until it is shot down (kernel/stale.c)
  */
 #include "kernel/demo.h"
+#include "kernel/cost.h"
 #include "kernel/cpu.h"
 #include "kernel/errno.h"
 #include "kernel/monitor.h"
@@ -15,7 +17,9 @@
 #include "kernel/thread.h"
 #include "mm/frame.h"
 #include "mm/lazy.h"
+#include "mm/pagetable.h"
 #include "mm/shootdown.h"
+#include "mm/space.h"
 #include "mm/vmap.h"
 
 #define STORY_PAGES 6
@@ -36,29 +40,52 @@ static void read_all_pages(void *arg)
 		atomic_fetch_add(&s->sum, s->va[i * PAGE_SIZE]);
 }
 
+static unsigned entries_left(const struct story *s)
+{
+	unsigned n = 0;
+	paddr_t pa;
+
+	for (unsigned i = 0; i < STORY_PAGES; i++)
+		n += pt_translate(kernel_root, (vaddr_t)s->va + i * PAGE_SIZE, &pa);
+	return n;
+}
+
+static unsigned bound_to_flush(void)
+{
+	unsigned cpu, n = 0;
+
+	cpumask_for_each (cpu, cpus_online())
+		n += shootdown_cpu(cpu).idle == CPU_MUST_FLUSH;
+	return n;
+}
+
 /*
  * Printing is slow, and a tick in the meantime would do the purge's work: so first all, then the
  * tale.
  */
 static void unmap_and_purge(struct story *s)
 {
-	u64 ipis = counter_sum(CNT_ipi_sent), served, lazily;
+	struct cost from = cost_now(), unmap, purge;
 	struct lazy_stats lz;
+	unsigned left, bound;
+	u64 served;
 
 	vunmap((void *)s->va);
+	unmap = cost_since(&from);
+	left = entries_left(s);
 	lazy_stats(&lz);
-	lazily = counter_sum(CNT_ipi_sent) - ipis;
-	ipis += lazily;
 	served = counter_sum(CNT_shootdown_serve);
+	from = cost_now();
 	vm_unmap_aliases();
-	ipis = counter_sum(CNT_ipi_sent) - ipis;
+	bound = bound_to_flush();
+	purge = cost_since(&from);
 	served = counter_sum(CNT_shootdown_serve) - served;
-	printk("story: vunmap cleared the entries; %lu pages wait on the lazy list (the readers' "
-	       "stacks among them), %lu IPIs sent\n",
-	       lz.pages, lazily);
-	printk("story: purge: %lu IPIs sent, %lu CPUs invalidated and acknowledged; addresses are "
-	       "free again\n",
-	       ipis, served);
+	printk("story: vunmap (policy %s) left %u of %u entries; %lu pages wait to be forgotten (the "
+	       "readers' stacks among them), %lu IPIs sent\n",
+	       lazy_policy_name(lz.policy), left, STORY_PAGES, lz.pages, unmap.ipis);
+	printk("story: purge: %lu IPIs sent, %lu requests served by other CPUs, %u CPUs idle and bound "
+	       "to flush before they wake; the addresses may be used again\n",
+	       purge.ipis, served, bound);
 }
 
 static int tell(struct story *s)
@@ -135,6 +162,7 @@ static const struct {
 	int (*fn)(void);
 } demos[] = {
 	{"story", "the life of a mapping, on all CPUs", demo_story},
+	{"lazy", "the policies side by side: what unmapping, reviving and purging cost", demo_lazy},
 	{"stale", "a stale TLB entry read on another CPU, and gone after the shootdown",
 	 demo_stale},
 };

@@ -3,10 +3,15 @@
 #ifndef KERNEL_DEMO_H
 #define KERNEL_DEMO_H
 
+#include "kernel/types.h"
+
 /*
  * The few lines of every boot: map, read on all CPUs, unmap lazily, purge. => thread context, IRQs
  * on
  */
 void demo_boot_story(void);
+
+/* The policies side by side (kernel/demo_lazy.c). => thread context, IRQs on; 0 or -errno */
+int demo_lazy(void) __must_check;
 
 #endif

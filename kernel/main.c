@@ -29,12 +29,15 @@
 #include "kernel/monitor.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/string.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "mm/check.h"
 #include "mm/early.h"
 #include "mm/frame.h"
+#include "mm/kmap.h"
 #include "mm/lazy.h"
+#include "mm/shootdown.h"
 #include "mm/space.h"
 #include "mm/vmap.h"
 
@@ -50,6 +53,7 @@ const struct mmu_ops *mmu = &native_mmu_ops;
 
 static struct madt_info madt;
 static u16 pm_timer_port;
+static u64 lazy_max;	      /* pages */
 static paddr_t trampoline_pa; /* 0: there is no page for it */
 
 /* linker.ld */
@@ -150,21 +154,55 @@ static void make_address_space(void)
 	       mmu->max_leaf_level == 3 ? "1 GiB" : "2 MiB");
 }
 
+/* => `value` was given, and not "off", the default, which any word that is not known means too */
+static bool wants(const char *key, const char *value)
+{
+	char word[16] = "";
+	int err = cmdline_get(boot_info.cmdline, key, word, sizeof(word));
+
+	if (err >= 0 && !strcmp(word, value))
+		return true;
+	if (err != -ENOENT && strcmp(word, "off"))
+		printk("mm: %s= takes %s or off; staying with off\n", key, value);
+	return false;
+}
+
 static void init_laziness(void)
 {
 	enum lazy_policy policy = mmu->default_policy;
-	u64 max = LAZY_PAGES_PER_STEP * (64u - (unsigned)__builtin_clzl(MAX(madt.nr_cpus, 1u)));
 	char word[16];
 	int err = cmdline_get(boot_info.cmdline, "lazy", word, sizeof(word));
 
 	if (err != -ENOENT && (err < 0 || lazy_policy_parse(word, &policy)))
-		printk("mm: lazy= takes off or tlb; staying with %s\n", lazy_policy_name(policy));
-	err = cmdline_get_u64(boot_info.cmdline, "lazy_max", &max);
+		printk("mm: lazy= takes off, tlb or pte; staying with %s\n",
+		       lazy_policy_name(policy));
+	lazy_max = LAZY_PAGES_PER_STEP * (64u - (unsigned)__builtin_clzl(MAX(madt.nr_cpus, 1u)));
+	err = cmdline_get_u64(boot_info.cmdline, "lazy_max", &lazy_max);
 	if (err && err != -ENOENT)
-		printk("mm: lazy_max= takes a number of pages; staying with %lu\n", max);
-	vmap_init(policy, max);
-	printk("mm: vmap area ready, lazy policy %s, threshold %lu pages\n",
-	       lazy_policy_name(policy), max);
+		printk("mm: lazy_max= takes a number of pages; staying with %lu\n", lazy_max);
+	vmap_init(policy, lazy_max);
+	if (kmap_local_init_cpu(0) || mmu->load_root(kmap_local_root(0)))
+		refuse("no kmap_local slots", "out of memory");
+	frame_set_hold(wants("hold", "on"));
+	if (wants("debug", "poison"))
+		lazy_set_poison(true);
+	lazy_set_trace(wants("trace", "on"));
+	printk("mm: vmap area ready, lazy policy %s, threshold %lu pages%s%s\n",
+	       lazy_policy_name(policy), lazy_max,
+	       frame_hold() ? ", frames held until flushed" : "",
+	       lazy_poison() ? ", unmapped addresses poisoned" : "");
+}
+
+static void init_shootdown(void)
+{
+	enum shootdown_strategy s = shootdown_strategy();
+	char word[16];
+	int err = cmdline_get(boot_info.cmdline, "shootdown", word, sizeof(word));
+
+	if (err != -ENOENT && (err < 0 || shootdown_strategy_parse(word, &s)))
+		printk("mm: shootdown= takes broadcast or filtered; staying with %s\n",
+		       shootdown_strategy_name(s));
+	shootdown_set_strategy(s);
 }
 
 static void serial_interrupt(struct trap_frame *f __attribute__((unused)))
@@ -201,6 +239,7 @@ void kernel_main(u32 door, u64 handover)
 
 	make_address_space();
 	init_laziness();
+	init_shootdown();
 	vga_init(&boot_info);
 	fb_init(&boot_info);
 
@@ -209,6 +248,7 @@ void kernel_main(u32 door, u64 handover)
 	if (cpu_alloc_stacks(&cpus[0]))
 		refuse("no exception stacks", "out of memory");
 	smp_init(&madt, trampoline_pa);
+	lazy_set_max(lazy_max); /* each CPU's part of it, now that they are all there */
 
 	KASSERT(!mm_check(true), "the memory map of a fresh boot is not sound");
 	demo_boot_story();

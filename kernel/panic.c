@@ -35,7 +35,7 @@
 #include "mm/layout.h"
 
 #define BACKTRACE_MAX 32
-#define DESCRIBE_MAX  200
+#define DESCRIBE_MAX  256
 #define STOP_WAIT_US  100000 /* for the others to take the NMI */
 
 static atomic_t owner; /* CPU id + 1 of the CPU that panics; 0: none */

@@ -25,6 +25,14 @@ static void wait_until_free(const spinlock_t *l)
 	}
 }
 
+static void __noinline wait_and_take(spinlock_t *l, unsigned me)
+{
+	count(lock_wait);
+	do
+		wait_until_free(l);
+	while (!atomic_cmpxchg(&l->holder, 0, me + 1));
+}
+
 void spin_lock(spinlock_t *l)
 {
 	irqflags_t flags = irq_save();
@@ -32,8 +40,9 @@ void spin_lock(spinlock_t *l)
 
 	KASSERT(atomic_read(&l->holder) != c->id + 1, "lock '%s' taken twice by cpu %u", l->name,
 		c->id);
-	while (!atomic_cmpxchg(&l->holder, 0, c->id + 1))
-		wait_until_free(l);
+	count(lock);
+	if (unlikely(!atomic_cmpxchg(&l->holder, 0, c->id + 1)))
+		wait_and_take(l, c->id);
 	l->irqflags = flags;
 	c->locks_held++;
 }

@@ -139,6 +139,7 @@ int stale_experiment(unsigned reader_cpu, struct stale_result *res)
 {
 	struct experiment x = {.reader = reader_cpu, .author = cpu_id(), .res = res};
 	struct lazy_stats before;
+	bool poison = lazy_poison();
 	int err = -ENOMEM;
 
 	*res = (struct stale_result){0};
@@ -148,6 +149,7 @@ int stale_experiment(unsigned reader_cpu, struct stale_result *res)
 	lazy_stats(&before);
 	lazy_set_max(~0ul); /* no purge may come between */
 	lazy_set_policy(LAZY_TLB);
+	lazy_set_poison(false); /* it would flush at once */
 	*(volatile u8 *)frame_virt(x.frame) = STALE_OLD;
 	x.va = vmap(&x.frame, 1, VM_R);
 	if (x.va) {
@@ -155,6 +157,7 @@ int stale_experiment(unsigned reader_cpu, struct stale_result *res)
 		res->pfn = frame_pfn(x.frame).n;
 		err = reader_cpu == cpu_id() ? alone(&x) : with_other_cpu(&x);
 	}
+	lazy_set_poison(poison);
 	lazy_set_policy(before.policy);
 	lazy_set_max(before.max_pages);
 	frame_free(x.frame, 0);

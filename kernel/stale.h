@@ -22,8 +22,8 @@ struct stale_result {
 };
 
 /*
- * stale_experiment: CPU `reader` looks three times; this CPU unmaps in between (policy tlb, set
- * for the duration).
+ * stale_experiment: CPU `reader` looks three times; this CPU unmaps in between (policy tlb and
+ * no poison, set for the duration).
  *   => thread context, IRQs on; reader is online; it may be this CPU
  *   => 0 or -ENOMEM
  */

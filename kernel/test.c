@@ -8,14 +8,17 @@
  * each failed expectation. After every test the machine must be as before it:
  *
  *   the invariants hold    mm_check() walks everything (mm/check.h)
+ *   no area stayed live    those of every function that maps are counted (kernel/leaks.h)
  *   no frame is missing    mm_frames_at_hand(), once lazily unmapped areas are flushed
  *
  * so a test that leaks fails itself, not the one after it. Suites: tests/kernel/.
  */
 #include "kernel/test.h"
 #include "kernel/atomic.h"
+#include "kernel/cmd_mm.h"
 #include "kernel/console.h"
 #include "kernel/errno.h"
+#include "kernel/leaks.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
 #include "mm/check.h"
@@ -66,24 +69,49 @@ static bool test_matches(const struct ktest *t, const char *glob)
 	return glob_match(glob, name) || glob_match(glob, t->suite);
 }
 
-static u64 frames_at_rest(void)
+struct rest {
+	struct leaks live;
+	u64 at_hand;
+};
+
+/* What must be the same before and after a test. */
+static void look_at_rest(struct rest *r)
 {
 	vm_unmap_aliases();
-	return mm_frames_at_hand();
+	leaks_collect(&r->live, ~0ul);
+	r->at_hand = mm_frames_at_hand();
+}
+
+static void report_leaks(const struct ktest *t, const struct leaks *before,
+			 const struct leaks *after)
+{
+	for (unsigned i = 0; i < after->nr; i++) {
+		const struct leak_group *now = &after->group[i];
+		const struct leak_group *then = leaks_find(before, now->mapper);
+		u64 areas = then ? then->areas : 0, pages = then ? then->pages : 0;
+		char who[WHO_TEXT];
+
+		if (now->areas > areas || now->pages > pages)
+			fail("%s/%s left areas live: %lu of %lu pages mapped by %s, %lu of %lu pages before",
+			     t->suite, t->name, now->areas, now->pages, leaks_who(now, who), areas,
+			     pages);
+	}
 }
 
 static void run_one(const struct ktest *t)
 {
-	u64 before = frames_at_rest(), after;
+	static struct rest before, after; /* 8 KiB: not for a stack */
 	unsigned faults;
 
+	look_at_rest(&before);
 	atomic_set(&failures, 0);
 	skip_reason[0] = '\0';
 	t->fn();
-	after = frames_at_rest();
-	if (after != before)
+	look_at_rest(&after);
+	report_leaks(t, &before.live, &after.live);
+	if (after.at_hand != before.at_hand)
 		fail("%s/%s changed the number of free frames from %lu to %lu", t->suite, t->name,
-		     before, after);
+		     before.at_hand, after.at_hand);
 	faults = mm_check(false);
 	if (faults)
 		fail("%s/%s left %u invariants broken (above)", t->suite, t->name, faults);

@@ -21,6 +21,9 @@
  * If a comes before 2, the thread is seen. Else b comes after 1: the IPI waits in the local APIC
  * until 3, where sti holds it back for one more instruction, so it ends the hlt.
  *
+ * Between 2 and 3 the CPU says that it idles, so that shootdowns let it sleep; what it owes them
+ * then is done first thing in the interrupt that wakes it (mm/shootdown.c, arch/x86/trap.c).
+ *
  * Read next: arch/x86/switch.asm.
  */
 #include "kernel/thread.h"
@@ -34,7 +37,6 @@
 #include "kernel/smp.h"
 #include "kernel/spinlock.h"
 #include "kernel/watchdog.h"
-#include "mm/lazy.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
 
@@ -327,17 +329,18 @@ void idle_loop(void)
 	irq_enable();
 	for (;;) {
 		shootdown_quiet_point();
-		if (cpu_id() == 0)
-			lazy_reclaim(); /* one is enough to bring home what all have flushed */
 		thread_yield();
 		irq_disable();
 		spin_lock(&q->lock);
 		nothing_to_do = list_empty(&q->ready);
 		spin_unlock(&q->lock);
-		if (nothing_to_do)
-			cpu_halt();
-		else
+		if (!nothing_to_do) {
 			irq_enable();
+			continue;
+		}
+		shootdown_idle_enter();
+		cpu_halt();
+		shootdown_idle_exit(); /* a hlt may end with no interrupt: SMM may return past it */
 	}
 }
 

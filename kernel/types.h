@@ -42,10 +42,12 @@ typedef u64 vaddr_t; /* a virtual address that is computed with rather than dere
 #define __aligned_to(n)			__attribute__((aligned(n)))
 #define __noreturn			__attribute__((noreturn))
 #define __noinline			__attribute__((noinline))
-#define __must_check			__attribute__((warn_unused_result))
-#define __printf_like(fmt, args)	__attribute__((format(printf, fmt, args)))
+#undef __always_inline /* libc has one, in host tests */
+#define __always_inline		 inline __attribute__((always_inline))
+#define __must_check		 __attribute__((warn_unused_result))
+#define __printf_like(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define CACHE_LINE			64
+#define CACHE_LINE		 64
 
 /* One access, neither torn nor repeated nor invented by the compiler. */
 #define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))

@@ -8,32 +8,35 @@
  * Nodes are also chained in address order, so merging a freed range with its neighbours needs no
  * search, and "everything tiles" is one walk of the chain.
  *
- * Descriptors are allocated before the lock is taken and freed after it is released: nothing can
- * fail in between.
+ * Descriptors, tables and records are made before the lock is taken or after it is released:
+ * nothing can fail in between.
  *
- * Next: mm/vmap.c, which puts mappings behind these addresses.
+ * Next: mm/park.c, which keeps carved areas so that this is rarely needed.
  */
 #include "mm/area.h"
+#include "mm/chunk.h"
+#include "mm/park.h"
 #include "mm/pool.h"
+#include "mm/shootdown.h"
 
 #define GUARD_PAGES 1
 
 static spinlock_t area_lock = SPINLOCK_INIT("area");
 static struct area *root; /* guarded by area_lock, with every node's tree fields */
 static struct area *first;
-static struct area_stats stats; /* nr and pages by state; guarded by area_lock */
-static struct pool area_pool = POOL_INIT(area_pool, struct area);
+static struct pool area_pool = POOL_INIT(area_pool, struct area); /* type-stable: area_init() */
+struct area area_none;
 
-const char *area_state_name(enum area_state s)
+static atomic_t freed; /* areas; only grows */
+
+u64 area_freed(void)
 {
-	static const char *const names[] = {"free", "live", "cleared"};
-
-	return names[s];
+	return atomic_read(&freed);
 }
 
-static vaddr_t area_end(const struct area *a)
+static bool is_free(const struct area *a)
 {
-	return a->start + (a->span << PAGE_SHIFT);
+	return a && word_state(atomic_read(&a->word)) == AREA_FREE;
 }
 
 /* --- the tree; area_lock is held --- */
@@ -49,7 +52,7 @@ static u64 priority_of(vaddr_t start)
 
 static u64 max_free_of(const struct area *t)
 {
-	u64 m = t->state == AREA_FREE ? t->span : 0;
+	u64 m = is_free(t) ? t->span : 0;
 
 	if (t->left && t->left->max_free > m)
 		m = t->left->max_free;
@@ -135,42 +138,47 @@ static struct area *tree_find(vaddr_t va)
 }
 
 /*
- * => the lowest free area with `span` pages from a multiple of `align` bytes. Without alignment
- * max_free never misleads and one path down is enough; with it, a subtree may turn out too ragged.
+ * Where in the free area `t` a run of `span` pages fits. => 0: nowhere
+ * What a CPU keeps for reuse (mm/park.h) lies in one level-1 table each, so that the common path
+ * has one run of entries to write. That leaves gaps, for smaller areas; at worst half of a table.
  */
-static struct area *tree_fit(struct area *t, u64 span, u64 align)
+static vaddr_t fits(const struct area *t, u64 span, u64 align, struct area_range r)
 {
-	struct area *f;
+	vaddr_t at = ALIGN_UP(MAX(t->start, r.lo), align);
+
+	if (span <= PARK_MAX_PAGES + GUARD_PAGES && chunk_page(at) + span > CHUNK_PAGES)
+		at = ALIGN_UP(at, MAX(align, 1ul << CHUNK_SHIFT));
+
+	return at + (span << PAGE_SHIFT) <= MIN(area_end(t), r.hi) ? at : 0;
+}
+
+/*
+ * => the lowest free area with `span` pages from a multiple of `align` bytes in `r`. With neither
+ * alignment nor a range max_free never misleads and one path down is enough; with them, a subtree
+ * may turn out too ragged.
+ */
+static struct area *tree_fit(struct area *t, u64 span, u64 align, struct area_range r)
+{
+	struct area *f = NULL;
 
 	if (!t || t->max_free < span)
 		return NULL;
-	f = tree_fit(t->left, span, align);
+	if (t->start > r.lo)
+		f = tree_fit(t->left, span, align, r);
 	if (f)
 		return f;
-	if (t->state == AREA_FREE &&
-	    ALIGN_UP(t->start, align) + (span << PAGE_SHIFT) <= area_end(t))
+	if (is_free(t) && fits(t, span, align, r))
 		return t;
-	return tree_fit(t->right, span, align);
+	return t->start < r.hi ? tree_fit(t->right, span, align, r) : NULL;
 }
 
 /* --- areas; area_lock is held --- */
 
-static void account(enum area_state s, s64 nr, s64 pages)
+/* => does its state come from or go to FREE? Only then does what max_free says change. */
+static void set_free(struct area *a, bool free)
 {
-	stats.nr[s] += (u64)nr;
-	stats.pages[s] += (u64)pages;
-}
-
-/* What max_free says changes only when a state comes from or goes to FREE. */
-static void set_state(struct area *a, enum area_state s)
-{
-	bool refresh = a->state == AREA_FREE || s == AREA_FREE;
-
-	account(a->state, -1, -(s64)a->span);
-	a->state = s;
-	account(s, 1, (s64)a->span);
-	if (refresh)
-		tree_refresh(root, a);
+	atomic_set(&a->word, area_word(free ? AREA_FREE : AREA_CLEARED, 0, 0, NULL));
+	tree_refresh(root, a);
 }
 
 /* Puts `n` into the chain before `next` and into the tree. */
@@ -178,8 +186,8 @@ static void insert_before(struct area *n, vaddr_t start, u64 span, enum area_sta
 			  struct area *next, struct area *prev)
 {
 	n->start = start;
-	n->span = span;
-	n->state = s;
+	n->span = (u32)span;
+	atomic_set(&n->word, area_word(s, 0, 0, NULL));
 	n->priority = priority_of(start);
 	n->prev = prev;
 	n->next = next;
@@ -189,13 +197,11 @@ static void insert_before(struct area *n, vaddr_t start, u64 span, enum area_sta
 		first = n;
 	if (next)
 		next->prev = n;
-	account(s, 1, (s64)span);
 	root = tree_insert(root, n);
 }
 
 static void remove_locked(struct area *a)
 {
-	account(a->state, -1, -(s64)a->span);
 	root = tree_remove(root, a);
 	if (a->prev)
 		a->prev->next = a->next;
@@ -208,9 +214,8 @@ static void remove_locked(struct area *a)
 /* Changes a free area's extent; its place in the order stays. */
 static void resize_free(struct area *a, vaddr_t start, u64 span)
 {
-	account(AREA_FREE, 0, (s64)span - (s64)a->span);
 	a->start = start;
-	a->span = span;
+	a->span = (u32)span;
 	tree_refresh(root, a);
 }
 
@@ -226,18 +231,18 @@ static struct area *carve_locked(struct area *f, vaddr_t start, u64 span, struct
 
 	KASSERT(spin_held(&area_lock), "area lock");
 	if (!lead && !tail) {
-		set_state(f, AREA_LIVE);
+		set_free(f, false);
 		return f;
 	}
 	a = spare[0];
 	spare[0] = NULL;
 	if (!lead) {
 		resize_free(f, start + (span << PAGE_SHIFT), tail);
-		insert_before(a, start, span, AREA_LIVE, f, f->prev);
+		insert_before(a, start, span, AREA_CLEARED, f, f->prev);
 		return a;
 	}
 	resize_free(f, f->start, lead);
-	insert_before(a, start, span, AREA_LIVE, f->next, f);
+	insert_before(a, start, span, AREA_CLEARED, f->next, f);
 	if (tail) {
 		insert_before(spare[1], area_end(a), tail, AREA_FREE, a->next, a);
 		spare[1] = NULL;
@@ -247,54 +252,66 @@ static struct area *carve_locked(struct area *f, vaddr_t start, u64 span, struct
 
 /* --- the interface --- */
 
-struct area *area_alloc(u64 pages, u64 align)
+/* What is fixed while it is carved. */
+static void describe(struct area *a, u64 pages, bool tables)
 {
-	u64 span = pages + GUARD_PAGES;
+	vaddr_t last = a->start + ((pages - 1) << PAGE_SHIFT);
+
+	a->pages = (u32)pages;
+	a->alias = alias_of(a->start);
+	a->pte = tables && a->start >> CHUNK_SHIFT == last >> CHUNK_SHIFT ? entry_of(a->start)
+									  : NULL;
+	a->name = "(being mapped)";
+	a->stamp = a->mapper = a->unmapper = a->mapped_at = a->unmapped_at = 0;
+	a->redzone = a->large = 0;
+	a->parked = NULL;
+}
+
+static struct area *carve(u64 span, u64 align, struct area_range r)
+{
 	struct area *spare[2] = {NULL, NULL}, *f, *a = NULL;
 
-	if (pages == 0 || pages > VMAP_SIZE >> PAGE_SHIFT || align > VMAP_SIZE >> PAGE_SHIFT)
-		return NULL;
-	spare[0] = pool_alloc(&area_pool);
-	if (spare[0] && align > 1)
-		spare[1] = pool_alloc(&area_pool);
-	if (!spare[0] || (align > 1 && !spare[1]))
-		goto out;
-	spin_lock(&area_lock);
-	f = tree_fit(root, span, align << PAGE_SHIFT);
-	if (f) {
-		a = carve_locked(f, ALIGN_UP(f->start, align << PAGE_SHIFT), span, spare);
-		a->pages = pages;
-		a->prot = VM_R;
-		a->name = "(being mapped)";
-		a->mapper = a->unmapper = a->unmapped_at = 0;
-		a->mapped_at = tsc_now();
-		a->stamp = 0;
-		list_init(&a->lazy);
+	for (unsigned i = 0; i < ARRAY_SIZE(spare); i++)
+		spare[i] = pool_alloc(&area_pool);
+	if (spare[0] && spare[1]) {
+		spin_lock(&area_lock);
+		f = tree_fit(root, span, align << PAGE_SHIFT, r);
+		if (f)
+			a = carve_locked(f, fits(f, span, align << PAGE_SHIFT, r), span, spare);
+		spin_unlock(&area_lock);
 	}
-	spin_unlock(&area_lock);
-out:
 	for (unsigned i = 0; i < ARRAY_SIZE(spare); i++)
 		if (spare[i])
 			pool_free(&area_pool, spare[i]);
 	return a;
 }
 
-static bool is_free(const struct area *a)
+struct area *area_alloc(u64 pages, u64 align, struct area_range r, bool tables)
 {
-	return a && a->state == AREA_FREE;
+	u64 span = pages + GUARD_PAGES;
+	struct area *a;
+
+	if (pages == 0 || pages >= VMAP_PAGES || align > VMAP_PAGES)
+		return NULL;
+	a = carve(span, align, r);
+	if (!a)
+		return NULL;
+	if (chunk_ensure(a->start, span, tables)) {
+		area_free(a);
+		return NULL;
+	}
+	describe(a, pages, tables);
+	chunk_set_owner(a->start, span, a);
+	count(park_carve);
+	return a;
 }
 
-/* Joins `a` with its free neighbours: the lowest of them stays, the others leave tree and chain. */
-void area_free(struct area *a)
+/* Joins `a` with its free neighbours: the lowest of them stays. dead[]: those that do not. */
+static void merge_locked(struct area *a, struct area **dead)
 {
-	struct area *dead[2] = {NULL, NULL}, *next, *prev;
-	u64 span;
+	struct area *next = a->next, *prev = a->prev;
+	u64 span = a->span;
 
-	spin_lock(&area_lock);
-	KASSERT(a->state != AREA_FREE, "area %#lx freed twice", a->start);
-	span = a->span;
-	next = a->next;
-	prev = a->prev;
 	if (is_free(next)) {
 		span += next->span;
 		remove_locked(next);
@@ -305,33 +322,32 @@ void area_free(struct area *a)
 		dead[1] = a;
 		resize_free(prev, prev->start, prev->span + span);
 	} else {
-		set_state(a, AREA_FREE);
+		set_free(a, true);
 		if (span != a->span)
 			resize_free(a, a->start, span);
 	}
+}
+
+void area_free(struct area *a)
+{
+	struct area *dead[2] = {NULL, NULL};
+
+	KASSERT(word_state(atomic_read(&a->word)) == AREA_CLEARED, "area %#lx is freed, but is %s",
+		a->start, area_state_name(a));
+	for (vaddr_t va = a->start; va < area_end(a); va += PAGE_SIZE) {
+		struct alias_record *r = record_of(va);
+
+		if (r)
+			WRITE_ONCE(r->area, NULL);
+	}
+	spin_lock(&area_lock);
+	merge_locked(a, dead);
 	spin_unlock(&area_lock);
+	atomic_fetch_add(&freed, 1);
+	count(park_home);
 	for (unsigned i = 0; i < ARRAY_SIZE(dead); i++)
 		if (dead[i])
 			pool_free(&area_pool, dead[i]);
-}
-
-struct area *area_unmap_begin(vaddr_t va, u64 unmapper)
-{
-	struct area *a;
-
-	spin_lock(&area_lock);
-	a = tree_find(va);
-	KASSERT(a && a->state != AREA_FREE, "unmap of %#lx, where nothing is mapped", va);
-	KASSERT(a->state == AREA_LIVE,
-		"double unmap of area '%s' %#lx+%lu pages, unmapped by %pS before", a->name,
-		a->start, a->pages, (void *)a->unmapper);
-	KASSERT(a->start == va, "unmap of %#lx inside area '%s' %#lx+%lu pages, mapped by %pS", va,
-		a->name, a->start, a->pages, (void *)a->mapper);
-	a->unmapper = unmapper;
-	a->unmapped_at = tsc_now();
-	set_state(a, AREA_CLEARED);
-	spin_unlock(&area_lock);
-	return a;
 }
 
 bool area_find(vaddr_t va, struct area *copy)
@@ -361,14 +377,6 @@ bool area_peek(vaddr_t va, struct area *copy)
 	return false;
 }
 
-void area_stats(struct area_stats *st)
-{
-	spin_lock(&area_lock);
-	*st = stats;
-	st->largest_free = root ? root->max_free : 0;
-	spin_unlock(&area_lock);
-}
-
 static unsigned check_tree_locked(const struct area *t, const struct area **last)
 {
 	unsigned faults = 0;
@@ -391,28 +399,47 @@ static unsigned check_tree_locked(const struct area *t, const struct area **last
 	return faults;
 }
 
+/* Every page of a carved area, where it has a record, names the area; of a free one, nobody. */
+static unsigned check_records_locked(const struct area *a)
+{
+	for (vaddr_t va = a->start; va < area_end(a);) {
+		struct alias_record *r = record_of(va);
+
+		if (!r) { /* nothing in this chunk was ever mapped */
+			u64 step = (chunk_of(va) ? 1ul : CHUNKS_PER_PAGE) << CHUNK_SHIFT;
+
+			va = ALIGN_DOWN(va, step) + step;
+			continue;
+		}
+		if (r->area != (is_free(a) ? NULL : a)) {
+			printk("check: page %#lx has another owner than its area %#lx\n", va,
+			       a->start);
+			return 1;
+		}
+		va += PAGE_SIZE;
+	}
+	return 0;
+}
+
 unsigned area_check(void)
 {
 	const struct area *last = NULL;
 	vaddr_t expect = VMAP_BASE;
 	unsigned faults;
-	u64 pages[3] = {0};
 
 	spin_lock(&area_lock);
 	faults = check_tree_locked(root, &last);
 	for (const struct area *a = first; a; a = a->next) {
-		if (a->start != expect ||
-		    (a->state == AREA_FREE && a->next && a->next->state == AREA_FREE)) {
+		if (a->start != expect || (is_free(a) && is_free(a->next))) {
 			printk("check: area %#lx (%s) does not tile: expected %#lx\n", a->start,
-			       area_state_name(a->state), expect);
+			       area_state_name(a), expect);
 			faults++;
 		}
+		faults += check_records_locked(a);
 		expect = area_end(a);
-		pages[a->state] += a->span;
 	}
-	if (expect != VMAP_END || memcmp(pages, stats.pages, sizeof(pages))) {
-		printk("check: areas end at %#lx, not %#lx, or their page counts are wrong\n",
-		       expect, VMAP_END);
+	if (expect != VMAP_END) {
+		printk("check: areas end at %#lx, not %#lx\n", expect, VMAP_END);
 		faults++;
 	}
 	spin_unlock(&area_lock);
@@ -421,12 +448,14 @@ unsigned area_check(void)
 
 void area_init(void)
 {
-	struct area *all = pool_alloc(&area_pool);
+	struct area *all;
 
+	/* frame->revive and park->last may point to an area that is gone (mm/vmap.c) */
+	area_pool.type_stable = true;
+	all = pool_alloc(&area_pool);
 	KASSERT(all, "no memory for the first area");
 	root = first = NULL;
-	memset(&stats, 0, sizeof(stats));
 	spin_lock(&area_lock);
-	insert_before(all, VMAP_BASE, VMAP_SIZE >> PAGE_SHIFT, AREA_FREE, NULL, NULL);
+	insert_before(all, VMAP_BASE, VMAP_PAGES, AREA_FREE, NULL, NULL);
 	spin_unlock(&area_lock);
 }

@@ -14,6 +14,15 @@ unsigned early_nr_ram;
 static struct early_range avail[EARLY_MAX_RANGES];
 static unsigned nr_avail;
 
+u64 early_ram_frames(void)
+{
+	u64 n = 0;
+
+	for (unsigned i = 0; i < early_nr_ram; i++)
+		n += early_ram[i].end - early_ram[i].start;
+	return n;
+}
+
 int early_add_ram(paddr_t start, paddr_t end)
 {
 	struct early_range r = {

@@ -19,6 +19,9 @@ struct early_range {
 extern struct early_range early_ram[];
 extern unsigned early_nr_ram;
 
+/* Frames in all of it. */
+u64 early_ram_frames(void);
+
 /*
  * early_add_ram: a range of RAM, in ascending order. early_reserve: a part of it (or of nothing)
  * that is taken.

@@ -18,6 +18,7 @@ enum frame_type {
 	FRAME_FREE,	/* in a buddy list, as head or tail of a block */
 	FRAME_CACHED,	/* in a CPU's cache */
 	FRAME_USED,	/* allocated */
+	FRAME_HELD,	/* freed, but kept from reuse until every CPU has forgotten it (hold=on) */
 	FRAME_TABLE,	/* in use as a page table */
 	FRAME_TYPES
 };
@@ -26,26 +27,43 @@ enum frame_type {
 #define FRAME_NO_ORDER	0xff
 
 struct frame {
-	u8 type;	  /* enum frame_type */
-	u8 order;	  /* of the block this frame heads, FRAME_NO_ORDER in its tail */
-	u8 zone;	  /* ZONE_DIRECT or ZONE_HIGH */
-	u8 level;	  /* FRAME_TABLE: 1 to 4 */
-	u32 owner;	  /* who allocated it last, or freed it: text address - IMAGE_BASE */
-	u32 next;	  /* FRAME_FREE and FRAME_CACHED: the list's neighbours, as pfn; */
-	u32 prev;	  /*   FRAME_NIL ends the list. Guarded by the zone's lock */
-	atomic_t aliases; /* present entries outside the direct map that map it */
-	atomic_t stamp;	  /* largest shootdown stamp of an alias that was cleared */
+	atomic_t alias;	 /* who maps it, or when that ended: see mm/alias.h */
+	atomic_t revive; /* struct area * that last mapped it first and lazily, or area_none */
+	union {
+		struct {
+			u8 type;   /* enum frame_type */
+			u8 order;  /* of the block this frame heads, FRAME_NO_ORDER in its tail */
+			u8 zone;   /* ZONE_DIRECT or ZONE_HIGH */
+			u8 level;  /* FRAME_TABLE: 1 to 4 */
+			u32 owner; /* who allocated or freed it last: text - IMAGE_BASE */
+		};
+		u32 what;     /* type, order, zone and level in one look: see FRAME_SINGLE() */
+		u64 what_who; /* and owner */
+	};
+	u32 next; /* the neighbours, as pfn, on the list it is on if it is free, cached or held; */
+	u32 prev; /*   FRAME_NIL ends it. Guarded by the list's owner */
 };
 
 _Static_assert(sizeof(struct frame) == 32, "the frame array must stay 32 bytes a frame");
 
-#define FRAME_NIL 0xffffffffu
+/* `what` of a single frame of the direct zone: all but the type is 0. */
+#define FRAME_SINGLE(type)	((u32)(type))
+#define FRAME_SINGLE_OF(t, who) (FRAME_SINGLE(t) | (u64)(who) << 32)
+
+#define FRAME_NIL		0xffffffffu
 
 enum frame_zone {
 	ZONE_DIRECT,
 	ZONE_HIGH,
 	NR_ZONES
 };
+
+/*
+ * A run of entries is computed from frame pointers by one shift and one addition (mm/run.h), which
+ * is why the size above is a power of two.
+ */
+#define FRAME_TO_PADDR_SHIFT 7
+_Static_assert(sizeof(struct frame) << FRAME_TO_PADDR_SHIFT == PAGE_SIZE, "as the shift says");
 
 /* Flags of frame_alloc(). */
 #define FRAME_ZERO (1u << 0) /* filled with zero bytes (implies the direct map) */
@@ -90,7 +108,8 @@ struct frame *frame_alloc(unsigned order, unsigned flags) __must_check;
 /*
  * frame_free: gives back what frame_alloc gave, with the same order.
  *   => any context; panics by name on a double free, a reserved frame, a wrong order, a frame that
- *      still has aliases or is a page table
+ *      is a page table or that a live area still maps. A lazy alias may remain: that is the stray
+ *      alias of the story, and its purge (mm/vmap.h) works on free frames too
  */
 void frame_free(struct frame *f, unsigned order);
 
@@ -104,9 +123,31 @@ void frame_free_many(struct frame *const *f, unsigned n);
 /* Gives the frames cached on this CPU back to their zones. => any context */
 void frame_drain_cache(void);
 
+/*
+ * frame_set_hold: from now on freed frames that some CPU may still remember, or that a lazy alias
+ * still maps, are held back until that is over (the thread's "hold on to the pages until the
+ * flush"); off: those held are released as they are.
+ * frame_release_held: those whose time has come are free. => any context; frames released
+ */
+void frame_set_hold(bool on);
+extern u32 frame_hold_on;
+static inline bool frame_hold(void)
+{
+	return READ_ONCE(frame_hold_on);
+}
+u64 frame_release_held(void);
+u64 frame_held_total(void); /* frames held now */
+
+/*
+ * frame_refuse_aliases: from now on nobody can map `f` (it is to become a page table); _allow ends
+ * it. => the frame is in use and the caller's
+ */
+void frame_refuse_aliases(struct frame *f);
+void frame_allow_aliases(struct frame *f);
+
 struct frame_stats {
-	u64 total;		    /* frames the loader told us of as RAM */
-	u64 reserved, tables, used; /* by type */
+	u64 total;			  /* frames the loader told us of as RAM */
+	u64 reserved, tables, used, held; /* by type */
 	u64 free, cached;
 	u64 free_high; /* of `free`, those in the high zone */
 };

@@ -2,6 +2,7 @@
 /* See gather.h for what a gather is; here is only when the list of ranges gives up. */
 #include "mm/gather.h"
 #include "mm/mmu_ops.h"
+#include "mm/shootdown.h"
 
 void gather_begin(struct gather *g)
 {
@@ -12,11 +13,20 @@ void gather_begin(struct gather *g)
 	g->stamp = 0;
 }
 
+/*
+ * "Not known" must not look like "long ago", or whoever has ever flushed would be left out. The
+ * time of asking is later than the clearing, whenever that was.
+ */
+static void add_stamp(struct gather *g, u64 stamp)
+{
+	g->stamp = MAX(g->stamp, stamp ? stamp : shootdown_stamp());
+	g->unflushed = true;
+}
+
 void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp)
 {
-	g->unflushed = true;
+	add_stamp(g, stamp);
 	g->pages += pages;
-	g->stamp = MAX(g->stamp, stamp);
 	if (g->full)
 		return;
 	if (g->nr == GATHER_RANGES || g->pages > GATHER_PAGES) {
@@ -28,9 +38,8 @@ void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp)
 
 void gather_add_all(struct gather *g, u64 stamp)
 {
-	g->unflushed = true;
+	add_stamp(g, stamp);
 	g->full = true;
-	g->stamp = MAX(g->stamp, stamp);
 }
 
 void gather_flush(struct gather *g)

@@ -37,7 +37,11 @@ struct gather {
 
 void gather_begin(struct gather *g);
 
-/* => entries of [start, start + pages) were cleared before shootdown_stamp() gave `stamp` */
+/*
+ * gather_add: [start, start + pages) is to be forgotten.
+ *   => its entries were cleared before shootdown_stamp() gave `stamp`; 0: nobody knows when they
+ *      were, so no flush until now proves anything
+ */
 void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp);
 
 /* The same for addresses that are not known any more: everything. */

@@ -8,6 +8,7 @@
  *   0xffff800000000000  (256-271)  Xen's hole
  *   0xffff880000000000  (272-287)  direct map: RAM, or its first directmap=SIZE; DIRECT_BASE + pa
  *   0xffff900000000000  (288)      vmap area: everything mapped page by page, stacks included
+ *   0xffff908000000000  (289)      kmap_local slots: of each CPU's tables its own, and no others
  *   0xffff980000000000  (304-319)  frame array: a struct frame for each frame, holes unmapped
  *   0xffffffff80000000  (511)      kernel image, at IMAGE_BASE + pa
  */
@@ -16,18 +17,21 @@
 
 #include "mm/types.h"
 
-#define DIRECT_BASE 0xffff880000000000ul
-#define DIRECT_SIZE (8 * TiB)
+#define DIRECT_BASE	0xffff880000000000ul
+#define DIRECT_SIZE	(8 * TiB)
 
-#define VMAP_BASE   0xffff900000000000ul
-#define VMAP_SIZE   (512 * GiB)
-#define VMAP_END    (VMAP_BASE + VMAP_SIZE)
+#define VMAP_BASE	0xffff900000000000ul
+#define VMAP_SIZE	(512 * GiB)
+#define VMAP_END	(VMAP_BASE + VMAP_SIZE)
 
-#define FRAMES_BASE 0xffff980000000000ul
-#define FRAMES_SIZE (8 * TiB)
+#define KMAP_LOCAL_BASE 0xffff908000000000ul
+#define KMAP_LOCAL_SIZE (512 * GiB)
 
-#define IMAGE_BASE  0xffffffff80000000ul
-#define IMAGE_SIZE  (1 * GiB)
+#define FRAMES_BASE	0xffff980000000000ul
+#define FRAMES_SIZE	(8 * TiB)
+
+#define IMAGE_BASE	0xffffffff80000000ul
+#define IMAGE_SIZE	(1 * GiB)
 
 static inline bool in_direct_map(vaddr_t va)
 {
@@ -37,6 +41,11 @@ static inline bool in_direct_map(vaddr_t va)
 static inline bool in_vmap_area(vaddr_t va)
 {
 	return va - VMAP_BASE < VMAP_SIZE;
+}
+
+static inline bool in_local_slots(vaddr_t va)
+{
+	return va - KMAP_LOCAL_BASE < KMAP_LOCAL_SIZE;
 }
 
 static inline bool in_frame_array(vaddr_t va)

@@ -1,44 +1,42 @@
 // SPDX-License-Identifier: MIT
 /*
- * The lazy list, in the order of stamps, because a stamp is read under the lock that appends.
+ * Policies and purges. Under `tlb` there is nothing to keep: an area's entries are cleared, its
+ * stamp tells when, and mm/park.c keeps it until every CPU has flushed since. A purge is one flush
+ * of those CPUs that are behind. Under `pte` areas keep their entries and wait on lists, one a CPU;
+ * a purge clears them all, and gathers their exact ranges for the flush.
  *
- * Freeing for nothing (reclaim): take from the head while every online CPU has flushed past the
- * stamp. CPUs flush at their quiet points (timer tick, idle) when they are behind, so as long as no
- * more than the threshold is unmapped between ticks, everything comes home this way with no IPI.
- * The boot CPU reclaims when it idles, and whoever passes the threshold.
+ * An area on such a list is LISTED, whether LAZY, or LIVE again because somebody revived it: taking
+ * it off would need more than one word to change. Who takes a list away decides for each area by
+ * its word, and its owner sees in the same word whether it is still listed:
  *
- * Purging: take the whole list, gather its exact ranges, shoot them down, free the areas. One
- * purge at a time (purge_lock): the second would find an empty list yet have to promise that what
- * the first took is flushed, so it waits.
+ *   LIVE         unmapped: LIVE|LISTED, then pushed, then LAZY|LISTED
+ *   LAZY|LISTED  revived: LIVE|LISTED; unmapped again: LAZY|LISTED, with no push
+ *   LAZY|LISTED  found by a purge: CLEARED, and the purge's alone
+ *   LIVE|LISTED  found by a purge: LIVE; unmapped at once (the policy has changed) or cleared for
+ *                its frame's sake (mm/purge.c): CLEARED|LISTED, and parked when a purge finds it
  *
- * The threshold bounds how much address space waits. Linux's, 32 MiB x (1 + log2 CPUs), was chosen
- * as a balance between the cost of an IPI round and the memory for page tables; we keep it.
+ * It is pushed before it is LAZY, not after: whoever revives and unmaps it again in between relies
+ * on its being on the list, or a purge he calls next would miss it. If a purge takes it off between
+ * push and LAZY, the exchange to LAZY fails, because LISTED is gone, and it is pushed again.
+ *
+ * A purge must not return while another, that took the list before it, is still clearing:
+ * `clearing` counts those. It waits for threads on other CPUs only, and those wait for nobody.
  */
-#include "mm/lazy.h"
+#include "mm/engine.h"
+#include "mm/gather.h"
 #include "mm/shootdown.h"
 
-static spinlock_t lazy_lock = SPINLOCK_INIT("lazy");
-static struct list lazy = LIST_INIT(lazy); /* areas, oldest first; guarded by lazy_lock, as are: */
-static u64 nr_areas, nr_pages, peak_pages, max_pages;
+u32 lazy_slow;
 
-static mutex_t purge_lock =
-	MUTEX_INIT("purge");	/* held across the shootdown; taken before lazy_lock */
-static enum lazy_policy policy; /* written with purge_lock held */
+static enum lazy_policy policy;
+static u32 poison;
+static u64 max_pages;
+static atomic_t clearing;    /* purges that have taken a list and not cleared it all */
+static atomic_t quarantine;  /* areas held back by poison, newest first */
+static atomic_t quarantined; /* how many */
 
-static const char *const policy_names[] = {[LAZY_OFF] = "off", [LAZY_TLB] = "tlb"};
-
-static atomic_t freed; /* areas; only grows */
-
-u64 lazy_freed(void)
-{
-	return atomic_read(&freed);
-}
-
-static void come_home(struct area *a)
-{
-	area_free(a);
-	atomic_fetch_add(&freed, 1);
-}
+static const char *const policy_names[NR_LAZY_POLICIES] = {
+	[LAZY_OFF] = "off", [LAZY_TLB] = "tlb", [LAZY_PTE] = "pte"};
 
 const char *lazy_policy_name(enum lazy_policy p)
 {
@@ -60,152 +58,260 @@ enum lazy_policy lazy_policy(void)
 	return READ_ONCE(policy);
 }
 
-static void remove_locked(struct area *a)
+bool lazy_poison(void)
 {
-	list_del(&a->lazy);
-	nr_areas--;
-	nr_pages -= a->pages;
+	return READ_ONCE(poison);
 }
+
+/* --- one area --- */
+
+static void flush_area(const struct area *a)
+{
+	struct gather g;
+
+	gather_begin(&g);
+	gather_add(&g, a->start, a->pages, a->stamp);
+	gather_flush(&g);
+	gather_end(&g);
+}
+
+void lazy_cleared(struct area *a)
+{
+	bool at_once = lazy_policy() == LAZY_OFF || lazy_poison();
+
+	if (!at_once || !may_wait()) {
+		park_cleared(a);
+		return;
+	}
+	flush_area(a);
+	if (!lazy_poison()) {
+		park_ready(a);
+		return;
+	}
+	atomic_fetch_add(&quarantined, 1);
+	park_push(&quarantine, a);
+}
+
+bool lazy_stay(struct area *a, u64 live)
+{
+	if (!(live & AREA_LISTED)) {
+		if (!atomic_cmpxchg(&a->word, live, live | AREA_LISTED))
+			return false;
+		live |= AREA_LISTED;
+		park_push(&this_park()->lazy, a);
+	}
+	return atomic_cmpxchg(&a->word, live, (live & ~AREA_STATE_MASK) | AREA_LAZY);
+}
+
+/* --- purging --- */
 
 /*
- * Off the list and free in one step under the lock, so that a purge which finds the list empty
- * knows that all of it is free. Lock order: lazy, area, pool.
+ * An area from a list that was taken comes off the list. => what it was: LAZY: it is CLEARED now
+ * and ours, *holed tells if some of its entries are gone; CLEARED: they all are, it is ours to
+ * park; LIVE: it is revived and its user's
  */
-static u64 reclaim_first(void)
+static enum area_state claim(struct area *a, bool *holed)
 {
-	struct area *a;
-	u64 pages = 0;
+	u64 w, new;
 
-	spin_lock(&lazy_lock);
-	a = list_empty(&lazy) ? NULL : list_first(&lazy, struct area, lazy);
-	if (a && shootdown_covered(a->stamp)) {
-		pages = a->pages;
-		remove_locked(a);
-		come_home(a);
-		count(reclaim_areas);
-	}
-	spin_unlock(&lazy_lock);
-	return pages;
+	do {
+		w = atomic_read(&a->word);
+		KASSERT(w & AREA_LISTED, "area %#lx (%s) is on the lazy list, unknown to it",
+			a->start, area_state_name(a));
+		if (w & AREA_BUSY) { /* until its entries are cleared on another CPU */
+			cpu_relax();
+			continue;
+		}
+		*holed = w & AREA_HOLED;
+		new = w & ~(AREA_LISTED | AREA_HOLED);
+		if (word_state(w) == AREA_LAZY)
+			new ^= AREA_LAZY ^ AREA_CLEARED;
+	} while ((w & AREA_BUSY) || !atomic_cmpxchg(&a->word, w, new));
+	return word_state(w);
 }
 
-u64 lazy_reclaim(void)
+/* Page by page, for some have no entry any more. */
+static u64 clear_holed(struct area *a)
 {
-	u64 pages = 0, n;
+	u64 n = 0;
 
-	while ((n = reclaim_first()))
-		pages += n;
-	return pages;
-}
-
-/* Moves the whole list to `out` and names it in `g`. => areas taken */
-static u64 take_all(struct list *out, struct gather *g)
-{
-	struct list *pos;
-	u64 n;
-
-	spin_lock(&lazy_lock);
-	n = nr_areas;
-	list_splice_tail(out, &lazy);
-	nr_areas = nr_pages = 0;
-	spin_unlock(&lazy_lock);
-	list_for_each (pos, out) {
-		struct area *a = list_entry(pos, struct area, lazy);
-
-		gather_add(g, a->start, a->pages, a->stamp);
-	}
+	for (u64 page = 0; page < a->pages; page++)
+		if (entry_of(a->start + (page << PAGE_SHIFT))->v) {
+			engine_clear(a, page, 1);
+			n++;
+		}
 	return n;
 }
 
-static u64 purge_locked(void)
+/* Clears a list that was taken; areas go to *done, ranges into `g`. => pages */
+static u64 clear_list(struct area *list, struct area **done, struct gather *g)
 {
-	struct list taken = LIST_INIT(taken), *pos, *tmp;
+	u64 pages = 0;
+	bool holed;
+
+	for (struct area *a = list, *next; a; a = next) {
+		next = a->parked;
+		switch (claim(a, &holed)) {
+		case AREA_LAZY:
+			break;
+		case AREA_CLEARED:
+			park_cleared(a);
+			continue;
+		default:
+			continue;
+		}
+		if (holed) {
+			pages += clear_holed(a);
+		} else {
+			engine_clear(a, 0, a->pages);
+			pages += a->pages;
+		}
+		gather_add(g, a->start, a->pages, a->stamp);
+		a->parked = *done;
+		*done = a;
+	}
+	return pages;
+}
+
+/* => the areas cleared; all that were lazy before the call are cleared, by us or by others */
+static struct area *clear_all(struct gather *g, u64 *pages)
+{
+	struct area *done = NULL;
+
+	atomic_fetch_add(&clearing, 1);
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		if (atomic_read(&parks[cpu].lazy))
+			*pages += clear_list((struct area *)atomic_xchg(&parks[cpu].lazy, 0), &done,
+					     g);
+	atomic_fetch_add(&clearing, -1ull);
+	count_add(clear_pages, *pages);
+	while (atomic_read(&clearing))
+		cpu_relax();
+	return done;
+}
+
+/*
+ * What others have unmapped under `tlb` is known by its stamp only: if some CPU may remember any of
+ * it, that CPU forgets everything; else the ranges just cleared are enough.
+ */
+static void flush_all(struct gather *g, u64 before)
+{
+	if (before && !shootdown_covered(before))
+		gather_add_all(g, shootdown_newest());
+	gather_flush(g);
+}
+
+u64 lazy_purge(enum purge_phase phase)
+{
+	u64 before = shootdown_newest(), pages = 0;
+	struct area *done, *next;
 	struct gather g;
-	u64 pages, areas;
 
-	KASSERT(mutex_held(&purge_lock), "purge without purge_lock");
-	gather_begin(&g);
-	areas = take_all(&taken, &g);
-	pages = g.pages;
-	if (!areas)
-		return 0;
+	KASSERT(!in_interrupt(), "a purge in an interrupt handler");
+	KASSERT(phase == PURGE_PTES || may_wait(), "a flush with interrupts off");
 	count(purge);
-	count_add(purge_areas, areas);
-	trace(EV_purge, areas, pages);
-	gather_flush(&g);
-	gather_end(&g);
-	list_for_each_safe (pos, tmp, &taken) {
-		struct area *a = list_entry(pos, struct area, lazy);
-
-		list_del(&a->lazy);
-		come_home(a);
+	gather_begin(&g);
+	done = clear_all(&g, &pages);
+	trace(EV_purge, pages, phase);
+	if (phase == PURGE_FLUSH)
+		flush_all(&g, before);
+	for (struct area *a = done; a; a = next) {
+		next = a->parked;
+		if (phase == PURGE_FLUSH)
+			park_ready(a);
+		else
+			park_cleared(a);
 	}
+	frame_release_held();
+	trace(EV_purge_end, pages, phase);
 	return pages;
 }
 
-static bool over_threshold(void)
+/* --- settings --- */
+
+static void choose_path(void)
 {
-	return READ_ONCE(nr_pages) > READ_ONCE(max_pages);
+	WRITE_ONCE(lazy_slow, (policy == LAZY_OFF ? LAZY_SLOW_OFF : 0) |
+				      (policy == LAZY_PTE ? LAZY_SLOW_PTE : 0) |
+				      (poison ? LAZY_SLOW_POISON : 0) |
+				      (mmu->set_run ? LAZY_SLOW_CALLS : 0) |
+				      (trace_hot ? LAZY_SLOW_TRACE : 0));
 }
 
-u64 lazy_purge(void)
+void lazy_set_trace(bool on)
 {
-	u64 pages;
-
-	mutex_lock(&purge_lock);
-	pages = purge_locked();
-	mutex_unlock(&purge_lock);
-	return pages;
-}
-
-void lazy_add(struct area *a)
-{
-	spin_lock(&lazy_lock);
-	a->stamp = shootdown_stamp();
-	list_add_tail(&lazy, &a->lazy);
-	nr_areas++;
-	nr_pages += a->pages;
-	peak_pages = MAX(peak_pages, nr_pages);
-	spin_unlock(&lazy_lock);
-	if (likely(!over_threshold()))
-		return;
-	lazy_reclaim();
-	if (over_threshold() && mutex_trylock(&purge_lock)) { /* else somebody is at it */
-		purge_locked();
-		mutex_unlock(&purge_lock);
-	}
+	WRITE_ONCE(trace_hot, on);
+	choose_path();
 }
 
 void lazy_set_policy(enum lazy_policy p)
 {
-	mutex_lock(&purge_lock);
 	WRITE_ONCE(policy, p);
-	purge_locked();
-	mutex_unlock(&purge_lock);
+	choose_path();
+	lazy_purge(PURGE_FLUSH);
 }
 
-void lazy_init(enum lazy_policy p, u64 pages)
+static u64 share_of(u64 pages)
 {
-	policy = p;
-	max_pages = pages;
+	return MAX(pages / MAX(cpumask_count(cpus_online()), 1u), 1ul);
 }
 
 void lazy_set_max(u64 pages)
 {
 	WRITE_ONCE(max_pages, pages);
-	if (over_threshold())
-		lazy_purge();
+	park_set_share(share_of(pages));
+}
+
+void lazy_set_poison(bool on)
+{
+	WRITE_ONCE(poison, on);
+	choose_path();
+	if (!on)
+		lazy_release_quarantine();
+}
+
+u64 lazy_release_quarantine(void)
+{
+	u64 n = 0;
+
+	for (struct area *a = (struct area *)atomic_xchg(&quarantine, 0), *next; a; a = next, n++) {
+		next = a->parked;
+		area_free(a);
+	}
+	atomic_fetch_add(&quarantined, -n);
+	return n;
 }
 
 void lazy_stats(struct lazy_stats *st)
 {
-	spin_lock(&lazy_lock);
+	u64 horizon = shootdown_horizon();
+	struct area a;
+
 	*st = (struct lazy_stats){
-		.policy = policy,
-		.areas = nr_areas,
-		.pages = nr_pages,
-		.max_pages = max_pages,
-		.peak_pages = peak_pages,
-		.oldest_stamp = list_empty(&lazy) ? 0 : list_first(&lazy, struct area, lazy)->stamp,
-	};
-	spin_unlock(&lazy_lock);
+		.policy = policy, .max_pages = max_pages, .quarantined = atomic_read(&quarantined)};
+	for (vaddr_t va = VMAP_BASE; area_find(va, &a); va = area_end(&a)) {
+		enum area_state s = word_state(atomic_read(&a.word));
+
+		if (s == AREA_LAZY)
+			st->uncleared_areas++;
+		if (s == AREA_LAZY || (s == AREA_CLEARED && a.stamp && a.stamp >= horizon)) {
+			st->areas++;
+			st->pages += a.pages;
+		}
+	}
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		st->peak_pages += park_peak(cpu);
+}
+
+/*
+ * The first CPU's share is all of it until the others come: lazy_set_max() again, when they have.
+ */
+void lazy_init(enum lazy_policy p, u64 pages)
+{
+	policy = p;
+	max_pages = pages;
+	choose_path();
+	atomic_set(&quarantine, 0);
+	atomic_set(&quarantined, 0);
+	park_init(share_of(pages));
 }

@@ -11,8 +11,11 @@
  *   spin_lock spin_unlock spin_held mutex_* locks
  *   irq_save irq_restore irqs_enabled       this CPU's interrupt flag
  *   cpu_id cpus_online cpu_spinlocks_held   who runs this, who else runs, what it holds
- *   phys_to_virt virt_to_phys frames        memory as the kernel sees it
- *   tsc_now watchdog_expired cpu_unresponsive   time, and what happens when it runs out
+ *   this_park                               this CPU's parked areas
+ *   in_interrupt may_wait                   where it runs, and what it may do there
+ *   entry_write entry_clear entry_restore   a page-table entry, where it may be written directly
+ *   phys_to_virt virt_to_phys frames mapped_page   memory as the kernel sees it
+ *   tsc_now tsc_coarse watchdog_expired cpu_unresponsive   time, and what happens when it runs out
  *   count count_add trace                   counters and the trace ring
  *   pte_t and its bits                      arch/x86/pte.h, the same on every platform
  */
@@ -52,9 +55,48 @@ static inline paddr_t virt_to_phys(const void *p)
 	return (vaddr_t)p - DIRECT_BASE;
 }
 
+/*
+ * An entry written by writing it, where the platform lets us (mmu->set_run is NULL). Clearing is an
+ * exchange: a full barrier, so the stamp that is read next is read after the entry is gone from
+ * memory (mm/shootdown.c: why it is right).
+ */
+static __always_inline void entry_write(pte_t *e, u64 v)
+{
+	WRITE_ONCE(e->v, v);
+}
+
+/* => what it was */
+static __always_inline u64 entry_clear(pte_t *e)
+{
+	return __atomic_exchange_n(&e->v, 0, __ATOMIC_SEQ_CST);
+}
+
+/* What entry_clear() took away comes back before anybody could miss it. */
+static __always_inline void entry_restore(pte_t *e, u64 v)
+{
+	WRITE_ONCE(e->v, v);
+}
+
+/* The page mapped at `va`, as C reaches it. => page aligned, mapped */
+static inline void *mapped_page(vaddr_t va)
+{
+	return (void *)va;
+}
+
 static inline u32 cpu_spinlocks_held(void)
 {
 	return this_cpu()->locks_held;
+}
+
+static inline bool in_interrupt(void)
+{
+	return this_cpu()->irq_depth;
+}
+
+/* => may this CPU wait for others, which may be waiting for it? */
+static inline bool may_wait(void)
+{
+	return irqs_enabled() && !cpu_spinlocks_held() && !in_interrupt();
 }
 
 #endif

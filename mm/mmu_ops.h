@@ -13,10 +13,13 @@
 #include "mm/mm_internal.h"
 
 struct gather;
+struct run_stop;
 
 enum lazy_policy {
-	LAZY_OFF, /* clear and shoot down at every vunmap: the baseline */
-	LAZY_TLB, /* clear at once; flush and reuse of the addresses deferred */
+	LAZY_OFF, /* clear and shoot down at every unmapping: the baseline */
+	LAZY_TLB, /* clear at once; flush and reuse of the addresses deferred (Linux since 2010) */
+	LAZY_PTE, /* defer the clearing as well, until a purge (Linux 2008); may be revived */
+	NR_LAZY_POLICIES
 };
 
 struct mmu_ops {
@@ -28,18 +31,25 @@ struct mmu_ops {
 	enum lazy_policy default_policy;
 
 	/*
-	 * Entries. A batch is whatever was issued since the last batch_end(); natively each call
-	 * takes effect at once, under Xen at batch_end(). The caller holds the lock of the range
-	 * written.
-	 *   set_run:   n entries of leaf table `table` from `slot` on map f[0..n-1] with `bits`
-	 *   set_span:  the same for n consecutive frames from `first`
-	 *   clear_run: makes n entries zero, atomically each
-	 *   set_leaf:  one entry that is no link, at any level
+	 * Entries of level-1 tables that map RAM of ours, a run of them within one table, with the
+	 * alias words of their frames (mm/run.h has the loops). Each call has taken effect when it
+	 * returns; the caller alone owns the entries. Both NULL: an entry is written by writing it,
+	 * and the engine does that itself.
+	 *   set_run:   e[0..n-1] map f[0..n-1] with `bits`; `alias` is the alias word of the first
+	 *      => n; fewer: that many are set, and the next frame's word is not the plain case;
+	 *         -errno: the platform refused, and nothing of this run is set
+	 *   clear_run: e[0..n-1], all present, become zero, atomically each
+	 *      => .done = n; fewer: the next entry is zero, but its frame has other aliases too
+	 */
+	int (*set_run)(pte_t *e, struct frame *const *f, unsigned n, u64 bits, u64 alias);
+	struct run_stop (*clear_run)(pte_t *e, unsigned n, u64 alias);
+
+	/*
+	 * Any other leaf: large pages, devices, static mappings, new rights for an entry. A batch
+	 * is whatever was issued since the last batch_end(); natively each takes effect at once.
+	 *   set_leaf:  one entry that is no link, at any level; zero too
 	 *   batch_end: => 0, or -errno and *done entries took effect; natively 0
 	 */
-	void (*set_run)(pfn_t table, unsigned slot, struct frame *const *f, unsigned n, u64 bits);
-	void (*set_span)(pfn_t table, unsigned slot, pfn_t first, unsigned n, u64 bits);
-	void (*clear_run)(pfn_t table, unsigned slot, unsigned n);
 	void (*set_leaf)(pfn_t table, unsigned slot, pte_t e);
 	int (*batch_end)(unsigned *done);
 
@@ -58,7 +68,7 @@ struct mmu_ops {
 	 *   => flush: thread context, IRQs on, no spinlock held
 	 */
 	void (*flush)(const struct gather *g, cpumask_t on);
-	void (*invalidate_page)(vaddr_t va); /* on this CPU, global entries included */
+	void (*invalidate_page)(vaddr_t va); /* on this CPU, global entries included; never NULL */
 	void (*invalidate_all)(
 		void); /* on this CPU, global entries and paging-structure caches included */
 	void (*kick)(

@@ -14,6 +14,7 @@
 #include "mm/frame.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
+#include "mm/vmap.h"
 
 #define EARLY_LIMIT (4 * GiB) /* what the boot tables reach */
 
@@ -50,25 +51,19 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa)
 }
 
 /*
- * A frame's last alias may still be writable in some TLB (policy tlb). Harmless for data whose old
- * owner behaves, fatal for a page table: so it is forgotten everywhere first. Where it was mapped
- * is not recorded, so everything is.
- *   => false: it must be, but interrupts are off and we may not wait
+ * From now on nobody can map it, and its aliases go, from the tables and from every TLB: a page
+ * table that somebody can write to by an old mapping is nobody's page table.
+ *   => false: that must be waited for, and we may not
  */
-static bool forget_aliases(const struct frame *f)
+static bool make_private(struct frame *f)
 {
-	u64 stamp = atomic_read(&f->stamp);
-	struct gather g;
-
-	if (!stamp || shootdown_covered(stamp))
+	frame_refuse_aliases(f);
+	if (may_wait()) {
+		KASSERT(!vm_unmap_frame_aliases(&f, 1, PURGE_FLUSH), "frame %#lx is mapped",
+			frame_pfn(f).n);
 		return true;
-	if (!irqs_enabled())
-		return false;
-	gather_begin(&g);
-	gather_add_all(&g, stamp);
-	gather_flush(&g);
-	gather_end(&g);
-	return true;
+	}
+	return !frame_remembered(f);
 }
 
 int pt_alloc_table(int level, pfn_t *table)
@@ -84,7 +79,8 @@ int pt_alloc_table(int level, pfn_t *table)
 	f = frame_alloc(0, 0);
 	if (!f)
 		return -ENOMEM;
-	if (!forget_aliases(f)) {
+	if (!make_private(f)) {
+		frame_allow_aliases(f);
 		frame_free(f, 0);
 		return -ENOMEM;
 	}
@@ -109,6 +105,7 @@ void pt_free_table(pfn_t table)
 	f->order = 0;
 	f->level = 0;
 	atomic_fetch_add(&tables_held, -1ull);
+	frame_allow_aliases(f);
 	frame_free(f, 0);
 }
 
@@ -170,6 +167,13 @@ int pt_ensure(pfn_t root, vaddr_t va, u64 pages)
 			return err;
 	}
 	return 0;
+}
+
+int pt_ensure_path(pfn_t root, vaddr_t va, int level)
+{
+	pfn_t table;
+
+	return ensure_path(root, va, level, &table);
 }
 
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va)

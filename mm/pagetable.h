@@ -46,6 +46,9 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa);
  */
 int pt_ensure(pfn_t root, vaddr_t va, u64 pages) __must_check;
 
+/* The same for the table at `level` on the way to `va`, with nothing below it. */
+int pt_ensure_path(pfn_t root, vaddr_t va, int level) __must_check;
+
 /* The level-1 table that holds the entry of `va`. => it exists */
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va);
 

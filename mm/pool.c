@@ -118,7 +118,7 @@ void pool_free(struct pool *p, void *obj)
 	if (s->used == s->total)
 		list_add_head(&p->partial, &s->link);
 	p->objects--;
-	empty = --s->used == 0;
+	empty = --s->used == 0 && !p->type_stable;
 	if (empty) {
 		list_del(&s->link);
 		p->slabs--;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Objects of one size, carved from frames. A frame with no object in use goes back at once, so an
- * idle pool holds nothing.
+ * idle pool holds nothing; unless the pool is type-stable: then what was once an object of it will
+ * never be anything else, and one may look at it without knowing whether it is still in use.
  */
 #ifndef MM_POOL_H
 #define MM_POOL_H
@@ -10,7 +11,8 @@
 
 struct pool {
 	const char *name;
-	u32 size; /* of an object, in bytes: 16 to 1024, a multiple of 8 */
+	u32 size;	  /* of an object, in bytes: 16 to 1024, a multiple of 8 */
+	bool type_stable; /* its frames stay its own */
 
 	spinlock_t lock;
 	struct list partial; /* slabs with a free object; guarded by lock */

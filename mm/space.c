@@ -16,7 +16,8 @@
  */
 #include "mm/space.h"
 #include "mm/early.h"
-#include "mm/frame.h"
+#include "mm/alias.h"
+#include "mm/area.h"
 #include "mm/pagetable.h"
 
 #define MIN_DIRECT_LIMIT (16 * MiB)
@@ -111,6 +112,16 @@ static int back_frame_array(vaddr_t va, vaddr_t end)
 	return 0;
 }
 
+#define FRAMES_PER_PAGE (PAGE_SIZE / sizeof(struct frame))
+
+/* All that has a struct is reserved until somebody says otherwise, what only shares a page too. */
+static void reserve_frames(u64 pfn, u64 end)
+{
+	for (; pfn < end; pfn++)
+		frames[pfn] = (struct frame){.alias = {ALIAS_BUSY | ALIAS_NOMAP},
+					     .revive = {(u64)&area_none}};
+}
+
 static vaddr_t frame_array_va(u64 pfn)
 {
 	return FRAMES_BASE + pfn * sizeof(struct frame);
@@ -181,8 +192,8 @@ int space_init(const struct kernel_image *img, u64 limit, const char **why)
 	if (err)
 		return err;
 	for (unsigned i = 0; i < early_nr_ram; i++)
-		memset(pfn_frame(pfn_make(early_ram[i].start)), 0,
-		       (early_ram[i].end - early_ram[i].start) * sizeof(struct frame));
+		reserve_frames(ALIGN_DOWN(early_ram[i].start, FRAMES_PER_PAGE),
+			       ALIGN_UP(early_ram[i].end, FRAMES_PER_PAGE));
 	frames_init(direct_limit);
 	pt_leave_early(kernel_root);
 	pt_adopt_table(trampoline_root, PT_LEVELS);

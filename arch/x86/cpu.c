@@ -12,7 +12,7 @@
  * static one at first; cpu_alloc_stacks() later puts guarded ones in the same TSS, which the
  * processor reads anew at each delivery.
  *
- * Read next: idt.c for what those stacks are used by, mmu_native.c for what PGE entails.
+ * Read next: idt.c for what those stacks are used by, mmu_native.c for what PGE and PCIDE entail.
  */
 #include "arch/x86/cpu.h"
 #include "arch/x86/apic.h"
@@ -122,9 +122,11 @@ void cpu_init(struct cpu *c)
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	write_cr0(read_cr0() | CR0_WP);
 	pat_init();
+	/* PCIDE may only be set while the current PCID is 0 (4.10.1), as in all roots of ours */
+	KASSERT(!(read_cr3() & CR3_PCID), "CR3 is %#lx: it has a PCID", read_cr3());
 	/* MCE: a machine check without it is a reset, and nobody learns why (vol. 3B, 15.3) */
-	cr4 |= CR4_PGE | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) |
-	       (f->umip ? CR4_UMIP : 0) | (f->mce ? CR4_MCE : 0);
+	cr4 |= CR4_PGE | (f->pcid ? CR4_PCIDE : 0) | (f->smep ? CR4_SMEP : 0) |
+	       (f->smap ? CR4_SMAP : 0) | (f->umip ? CR4_UMIP : 0) | (f->mce ? CR4_MCE : 0);
 	write_cr4(cr4);
 }
 
@@ -176,6 +178,24 @@ static void find_extended_features(struct cpu_features *f)
 	f->phys_bits = max >= CPUID_ADDR_SIZES ? cpuid(CPUID_ADDR_SIZES, 0).eax & 0xff : 36;
 }
 
+/*
+ * On these, INVLPG may leave a global translation while PCIDs are on (Intel's errata ADL063 and
+ * RPL042). Nothing that is meant for one page repairs it: INVPCID type 0 leaves global translations
+ * by definition. So we do without PCIDs there, which we can; without INVLPG we cannot.
+ */
+static bool invlpg_misses_globals(const struct cpu_features *f)
+{
+	static const u8 models[] = {0x97, 0x9a, 0xbe,  /* Alder Lake, its -L and -N */
+				    0xb7, 0xba, 0xbf}; /* Raptor Lake, its -P and -S */
+
+	if (strcmp(f->vendor, "GenuineIntel") || f->family != 6)
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(models); i++)
+		if (f->model == models[i])
+			return true;
+	return false;
+}
+
 static void find_features(struct cpu_features *f)
 {
 	struct cpuid id = cpuid(0, 0);
@@ -190,6 +210,7 @@ static void find_features(struct cpu_features *f)
 	f->model = (id.eax >> 4 & 15) | (id.eax >> 12 & 0xf0);
 	f->family = (id.eax >> 8 & 15) + ((id.eax >> 8 & 15) == 15 ? id.eax >> 20 & 0xff : 0);
 	f->mce = BIT(id.edx, 7);
+	f->pcid = BIT(id.ecx, 17) && !invlpg_misses_globals(f);
 	f->x2apic = BIT(id.ecx, 21);
 	f->hypervisor = BIT(id.ecx, 31);
 	if (max >= 7) {
@@ -216,10 +237,11 @@ int cpu_features_describe(char *buf, size_t size)
 {
 	const struct cpu_features *f = &cpu_features;
 
-	return snprintf(buf, size, "%s %u/%u/%u, %u-bit physical%s%s%s%s%s%s%s%s%s", f->vendor,
-			f->family, f->model, f->stepping, f->phys_bits, f->nx ? " nx" : "",
-			f->smep ? " smep" : "", f->smap ? " smap" : "", f->umip ? " umip" : "",
-			f->gb_pages ? " 1gb-pages" : "", f->invpcid ? " invpcid" : "",
+	return snprintf(buf, size, "%s %u/%u/%u, %u-bit physical pge%s%s%s%s%s%s%s%s%s%s",
+			f->vendor, f->family, f->model, f->stepping, f->phys_bits,
+			f->nx ? " nx" : "", f->smep ? " smep" : "", f->smap ? " smap" : "",
+			f->umip ? " umip" : "", f->gb_pages ? " 1gb-pages" : "",
+			f->pcid ? " pcid" : "", f->invpcid ? " invpcid" : "",
 			f->x2apic ? " x2apic" : "", f->invariant_tsc ? " invariant-tsc" : "",
 			f->hypervisor ? " hypervisor" : "");
 }

@@ -2,7 +2,7 @@
 /*
  * A processor made ready to run this kernel: what it can do (cpu_features), its own GDT and TSS,
  * its stacks for the exceptions that must not trust the current one, its GS base, and the control
- * bits that make page tables mean what they say (NXE, WP, PGE, SMEP, SMAP, UMIP, PAT).
+ * bits that make page tables mean what they say (NXE, WP, PGE, PCIDE, SMEP, SMAP, UMIP, PAT).
  */
 #ifndef ARCH_X86_CPU_H
 #define ARCH_X86_CPU_H
@@ -30,6 +30,7 @@ struct cpu_features {
 	u8 phys_bits;			/* physical address width */
 	bool nx, mce, smep, smap, umip; /* boot.asm has refused CPUs without PGE, PAT or an APIC */
 	bool gb_pages;			/* leaves of 1 GiB */
+	bool pcid;			/* and INVLPG drops global entries with PCIDs on: cpu.c */
 	bool invpcid;
 	bool x2apic;
 	bool invariant_tsc; /* the TSC runs at one rate in all power states */
@@ -57,7 +58,7 @@ void cpu_init(struct cpu *c);
  */
 int cpu_alloc_stacks(struct cpu *c) __must_check;
 
-/* cpu_features as one line of text: "GenuineIntel 6/58/9, 40-bit physical, nx pge ...". => length as snprintf */
+/* cpu_features as one line of text: "GenuineIntel 6/58/9, 40-bit physical pge nx ...". => length as snprintf */
 int cpu_features_describe(char *buf, size_t size);
 
 #endif

@@ -12,6 +12,7 @@
 
 /* Exceptions we name: SDM vol. 3A, table 6-1. */
 enum exception {
+	EXC_DB = 1,
 	EXC_NMI = 2,
 	EXC_DF = 8,
 	EXC_SS = 12,

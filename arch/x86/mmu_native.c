@@ -7,8 +7,17 @@
  * caches. Everything: not by writing CR3. Kernel mappings are global (PTE_G), so that a root
  * switch keeps them, and MOV to CR3 is defined to keep them: SDM vol. 3A, 4.10.4.1. What drops
  * global entries too is INVPCID of type 2, or any change of CR4.PGE: we use the first where there
- * is one, for it is one instruction and leaves no moment without global pages, else we clear PGE
- * and set it again.
+ * is one, for it is one instruction and leaves no moment without global pages, else we change PGE
+ * and change it back.
+ *
+ * Where there are PCIDs they are on, and every root has PCID 0. What that does to the primitives:
+ *
+ *   INVLPG            the current PCID's entries, which are all there are, and global ones; not on
+ *                     some processors, where therefore PCIDs stay off (cpu.c)
+ *   INVPCID type 2    all PCIDs, global ones, paging-structure caches: everything
+ *   CR4.PGE changed   the same
+ *   MOV to CR3        with bit 63 clear: the current PCID's entries but the global ones; never
+ *                     counted as a flush (Xen did count one that had bit 63 set: XSA-292)
  *
  * Entries are cleared by an atomic exchange: it is a full barrier, so the stamp that the caller
  * takes next is read after the entry is gone from memory (mm/shootdown.c: why it is right).
@@ -20,37 +29,11 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/idt.h"
 #include "arch/x86/regs.h"
-#include "mm/frame.h"
 #include "mm/shootdown.h"
 
 static pte_t *entries(pfn_t table, unsigned slot)
 {
 	return (pte_t *)phys_to_virt(pfn_to_paddr(table)) + slot;
-}
-
-static void native_set_run(pfn_t table, unsigned slot, struct frame *const *f, unsigned n, u64 bits)
-{
-	pte_t *e = entries(table, slot);
-
-	for (unsigned i = 0; i < n; i++)
-		WRITE_ONCE(e[i].v, frame_paddr(f[i]) | bits);
-}
-
-static void native_set_span(pfn_t table, unsigned slot, pfn_t first, unsigned n, u64 bits)
-{
-	pte_t *e = entries(table, slot);
-	u64 v = pfn_to_paddr(first) | bits;
-
-	for (unsigned i = 0; i < n; i++, v += PAGE_SIZE)
-		WRITE_ONCE(e[i].v, v);
-}
-
-static void native_clear_run(pfn_t table, unsigned slot, unsigned n)
-{
-	pte_t *e = entries(table, slot);
-
-	for (unsigned i = 0; i < n; i++)
-		__atomic_exchange_n(&e[i].v, 0, __ATOMIC_SEQ_CST);
 }
 
 static void native_set_leaf(pfn_t table, unsigned slot, pte_t e)
@@ -72,7 +55,7 @@ static int native_attach_table(pfn_t parent, unsigned slot, int level __attribut
 
 static int native_load_root(pfn_t root)
 {
-	write_cr3(pfn_to_paddr(root));
+	write_cr3(pfn_to_paddr(root)); /* PCID 0, bit 63 clear */
 	return 0;
 }
 
@@ -81,11 +64,12 @@ static void invalidate_all_invpcid(void)
 	invpcid(INVPCID_ALL_WITH_GLOBALS, 0, 0);
 }
 
+/* Two changes, also if an NMI comes between those of the code it interrupts and finds PGE clear. */
 static void invalidate_all_pge(void)
 {
 	u64 cr4 = read_cr4();
 
-	write_cr4(cr4 & ~CR4_PGE);
+	write_cr4(cr4 ^ CR4_PGE);
 	write_cr4(cr4);
 }
 
@@ -104,9 +88,6 @@ struct mmu_ops native_mmu_ops = {
 	.name = "native",
 	.max_leaf_level = 2, /* 3 if CPUID says so: mmu_native_init() */
 	.default_policy = LAZY_TLB,
-	.set_run = native_set_run,
-	.set_span = native_set_span,
-	.clear_run = native_clear_run,
 	.set_leaf = native_set_leaf,
 	.batch_end = native_batch_end,
 	.attach_table = native_attach_table,

@@ -12,14 +12,16 @@
 #include "kernel/types.h"
 
 /* Control registers: 2.5. */
-#define CR0_WP	 (1ull << 16)
-#define CR0_NW	 (1ull << 29)
-#define CR0_CD	 (1ull << 30)
-#define CR4_MCE	 (1ull << 6)
-#define CR4_PGE	 (1ull << 7)
-#define CR4_UMIP (1ull << 11)
-#define CR4_SMEP (1ull << 20)
-#define CR4_SMAP (1ull << 21)
+#define CR0_WP	  (1ull << 16)
+#define CR0_NW	  (1ull << 29)
+#define CR0_CD	  (1ull << 30)
+#define CR3_PCID  0xfffull /* with CR4.PCIDE; else PWT and PCD are in there: 4.5 */
+#define CR4_MCE	  (1ull << 6)
+#define CR4_PGE	  (1ull << 7)
+#define CR4_UMIP  (1ull << 11)
+#define CR4_PCIDE (1ull << 17)
+#define CR4_SMEP  (1ull << 20)
+#define CR4_SMAP  (1ull << 21)
 
 /* MSRs: vol. 4, table 2-2. */
 #define MSR_APIC_BASE	 0x1b
@@ -75,13 +77,16 @@ static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
 	return r;
 }
 
-/* Drops the translation of one page, global or not, and every paging-structure cache: 4.10.4.1. */
+/*
+ * Drops one page's translations, the current PCID's and global ones, and every entry in the
+ * current PCID's paging-structure caches: 4.10.4.1.
+ */
 static inline void invlpg(vaddr_t va)
 {
 	__asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
 }
 
-/* INVPCID types: vol. 2A, INVPCID. */
+/* INVPCID types: vol. 2A, INVPCID. Types 0, 1 and 3 leave global translations. */
 #define INVPCID_ALL_WITH_GLOBALS 2
 
 /* => cpu_features.invpcid */

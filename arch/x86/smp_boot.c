@@ -32,6 +32,7 @@
 #include "kernel/watchdog.h"
 #include "mm/mmu_ops.h"
 #include "mm/shootdown.h"
+#include "mm/kmap.h"
 #include "mm/space.h"
 
 #define INIT_WAIT_US	   10000   /* 8.4.4.1: 10 ms between INIT and start-up */
@@ -78,7 +79,7 @@ void ap_main(struct cpu *c) __noreturn;
  */
 void ap_main(struct cpu *c)
 {
-	mmu->load_root(kernel_root);
+	mmu->load_root(kmap_local_root(c->id));
 	cpu_init(c);
 	idt_load();
 	apic_init_cpu();
@@ -173,6 +174,8 @@ static int prepare_cpu(struct cpu *c)
 		return 0;
 	c->id = (u32)(c - cpus);
 	err = cpu_alloc_stacks(c);
+	if (!err)
+		err = kmap_local_init_cpu(c->id);
 	if (!err)
 		err = thread_create_idle(c, &seat.stack_top);
 	if (!err)

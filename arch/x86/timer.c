@@ -193,6 +193,7 @@ static void tick(struct trap_frame *f __attribute__((unused)))
 {
 	count(irq_timer);
 	this_cpu()->ticks++;
+	this_cpu()->tick_tsc = tsc_now();
 	shootdown_quiet_point();
 }
 
@@ -222,6 +223,7 @@ void timer_init(u16 pm_port)
 
 void timer_start_cpu(void)
 {
+	this_cpu()->tick_tsc = tsc_now();
 	if (apic_ticks_per_tick)
 		apic_timer_start_periodic(apic_ticks_per_tick, VEC_TIMER);
 }

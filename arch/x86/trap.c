@@ -13,11 +13,13 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/idt.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/step.h"
 #include "kernel/atomic.h"
 #include "kernel/cpu.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/trace.h"
+#include "mm/shootdown.h"
 
 /* The page fault's error code: SDM vol. 3A, figure 4-12. */
 #define PF_PRESENT  (1u << 0)
@@ -35,7 +37,7 @@ static irq_handler_t handlers[NR_VECTORS];
 
 static const char *const exception_names[NR_EXCEPTIONS] = {
 	[0] = "divide error",
-	[1] = "debug exception",
+	[EXC_DB] = "debug exception",
 	[EXC_NMI] = "NMI",
 	[3] = "breakpoint",
 	[4] = "overflow",
@@ -96,7 +98,7 @@ static void exception(struct trap_frame *f)
 
 	if (f->vector == EXC_PF)
 		trace(EV_fault, cr2, f->rip);
-	if (fixed_up(f))
+	if (fixed_up(f) || (f->vector == EXC_DB && step_trap(f)))
 		return;
 	switch (f->vector) {
 	case EXC_PF:
@@ -131,6 +133,7 @@ static void interrupt(struct trap_frame *f)
 
 void trap_dispatch(struct trap_frame *f)
 {
+	shootdown_idle_exit(); /* before anything else: it says why */
 	if (f->vector >= NR_EXCEPTIONS)
 		interrupt(f);
 	else if (f->vector == EXC_NMI)

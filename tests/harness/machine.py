@@ -22,6 +22,7 @@ DOORS = ("pvh", "bios", "uefi", "usb-bios", "usb-uefi", "bochs")
 OVMF_CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd",
              "/usr/share/edk2/*/OVMF_CODE.4m.fd", "/usr/share/edk2/*/OVMF_CODE.fd")
 BOCHS_ROMS = "/usr/share/bochs"
+BOCHS_MAX = "corei7_icelake_u"  # what "max" is there
 
 
 class Machine(NamedTuple):
@@ -29,7 +30,7 @@ class Machine(NamedTuple):
     kind: str = "q35"  # q35, pc or microvm
     smp: int = 4
     mem: str = "256M"
-    cpu: str = "max"
+    cpu: str = "max"  # a model of QEMU's or Bochs's
     accel: str = "tcg"
     append: str = ""  # kernel command line
     video: str = ""  # for GRUB: "text", "auto" or a mode such as 800x600x32; see iso/grub.cfg
@@ -83,7 +84,7 @@ def qemu(machine, build, scratch, serial):
 # to go on. Sound is off because asking for a sound card crashes Bochs where there is none.
 BOCHSRC = """\
 megs: {megs}
-cpu: model=corei7_icelake_u, count={smp}, ips=100000000, reset_on_triple_fault=0
+cpu: model={model}, count={smp}, ips=100000000, reset_on_triple_fault=0
 clock: sync=none
 romimage: file={roms}/BIOS-bochs-latest
 vgaromimage: file={roms}/VGABIOS-lgpl-latest
@@ -109,6 +110,7 @@ def bochs(machine, build, scratch, tty):
     """=> the command; the first serial port is the terminal `tty`."""
     with open(f"{scratch}.bochsrc", "w", encoding="ascii") as rc:
         rc.write(BOCHSRC.format(megs=megabytes(machine.mem), smp=machine.smp, roms=BOCHS_ROMS, tty=tty,
+                                model=BOCHS_MAX if machine.cpu == "max" else machine.cpu,
                                 iso=os.path.abspath(image(machine, build, scratch)), scratch=scratch))
     with open(f"{scratch}.bochsgo", "w", encoding="ascii") as go:
         go.write("continue\n")

@@ -9,8 +9,10 @@ from machine import Machine
 
 COMMANDS = "info; mem; cpus; maps; test space; demo stale; purge; check"
 COMMANDS_SMALL = f"test frame; {COMMANDS}"  # uses up all memory, which takes a minute where there is much
-# Bochs keeps global entries across CR3 writes and has x2APIC, QEMU's TCG has neither.
-COMMANDS_BOCHS = f"{COMMANDS}; test shootdown; test vmap; test smp"
+# Bochs keeps global entries across CR3 writes and has PCIDs and x2APIC, QEMU's TCG has none of it.
+TLB_SUITES = ("shootdown", "smp", "vmap", "lazy", "stale", "revival", "frame_aliases", "kmap_local", "sparse", "protect",
+              "huge", "hold", "poison", "bugs")
+COMMANDS_BOCHS = "; ".join([COMMANDS, *(f"test {suite}" for suite in TLB_SUITES)])
 TIMEOUT = 150  # seconds; most boots take one to five, UEFI ten, Bochs twenty
 
 BOOTS = [
@@ -38,6 +40,7 @@ BOOTS = [
     Machine("usb-bios", "q35", 2, "256M", "max"),
     Machine("usb-uefi", "q35", 2, "256M", "max"),
     Machine("bochs", "q35", 4, "256M"),
+    Machine("bochs", "q35", 2, "64M", "corei7_sandy_bridge_2600k"),  # PCIDs, but no INVPCID
     Machine("bochs", "q35", 1, "32M"),
 ]
 
@@ -46,7 +49,8 @@ TESTED = [
     Machine(smp=4),
     Machine(smp=1, cpu="qemu64", append="directmap=64M"),
     Machine(smp=4, append="directmap=64M lazy=off"),
-    Machine(smp=2, append="directmap=17829888 lazy_max=0"),
+    Machine(smp=2, append="directmap=25169920 lazy_max=0"),
+    Machine(smp=8, append="lazy=pte"),
 ]
 
 

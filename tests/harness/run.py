@@ -22,6 +22,7 @@ import tty
 
 import debug
 import machine as machines
+import tracing
 from guest import PROMPT, Failed, Guest, end_when_told
 
 SILENCE = 60  # seconds
@@ -33,6 +34,7 @@ def parse_arguments():
     parser.add_argument("--door", choices=machines.DOORS, default="pvh")
     parser.add_argument("--build", default="build")
     parser.add_argument("--gdb", metavar="ARGUMENTS", help="debug it, with more arguments for gdb")
+    parser.add_argument("--trace", metavar="COMMANDS", help="run these, and write a trace of it")
     for name, default in machines.Machine()._asdict().items():
         if name in ("kind", "smp", "mem", "cpu", "accel", "append"):
             parser.add_argument(f"--{name}", type=type(default), default=default)
@@ -111,6 +113,8 @@ def main():
                                extra=tuple(shlex.split(args.extra)))
     if args.gdb is not None:
         return debug.session(machine, args.build, f"{scratch}-gdb", shlex.split(args.gdb))
+    if args.trace is not None:
+        return tracing.record(machine, args.build, args.trace)
     if not sys.stdin.isatty():
         return without_terminal(machine, args.build, scratch)
     print("(Ctrl-A X ends the emulator)")

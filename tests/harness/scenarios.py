@@ -13,11 +13,13 @@ import sys
 
 import debug
 import screen
+import tracing
 from guest import PROMPT, Failed, Guest
 from machine import Machine
 
 BOOT_TIMEOUT = 60  # seconds to the prompt, on a machine that has other things to do
 ANSWER_TIMEOUT = 20  # seconds for a command
+SUITES_TIMEOUT = 150  # seconds for some of the kernel's own tests
 BOOT_FIGURE = 2.0  # seconds of wall time to the prompt with 4 CPUs
 KERNEL_FIGURE = 0.3  # seconds of that in the kernel
 IMAGE_FIGURE = 1 << 20  # bytes of lazymap.elf that are loaded
@@ -60,6 +62,8 @@ def commands(build, log):
             need(re.search(rf"^\s*{name}\s", listed, re.MULTILINE), f"help does not list '{name}'")
         for name in ("info", "cpus", "mem", "maps", "lazy", "purge", "stats", "check", "demo", "trace dump 5"):
             need(guest.command(name, ANSWER_TIMEOUT).strip(), f"'{name}' prints nothing")
+        for line in guest.command("stats -a", ANSWER_TIMEOUT).strip().splitlines():
+            need(re.fullmatch(r"\s*\w+ +\d+  \S.*", line), f"'stats' does not say what it counts: {line}")
         need("usage: pt" in guest.command("pt", ANSWER_TIMEOUT), "'pt' without an address gives no usage")
         need("usage: mem" in guest.command("mem x", ANSWER_TIMEOUT), "'mem x' gives no usage")
         need("unknown command" in guest.command("nonsense", ANSWER_TIMEOUT), "an unknown command is not named")
@@ -129,9 +133,9 @@ def framebuffer_bios(build, log):
     on_screen(Machine("bios", smp=1, append="lazy=tlb", video="800x600x32"), build, log, screen.Screen.framebuffer)
 
 
-def make_run(build, stdin, **variables):
+def make_run(build, stdin, target="run", **variables):
     """`make run` without a terminal. => (status, output)"""
-    argv = [os.environ.get("MAKE", "make"), "--no-print-directory", "run", f"O={build}"]
+    argv = [os.environ.get("MAKE", "make"), "--no-print-directory", target, f"O={build}"]
     argv += [f"{name}={value}" for name, value in variables.items()]
     done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=BOOT_TIMEOUT, check=False)
@@ -160,45 +164,63 @@ def panic_is_a_failure(build, log):
              "the backtrace does not lead from cmd_panic to kernel_main")
 
 
-def crashes(build, log, way, *patterns):
-    """`crash WAY` must end in a panic whose report holds all the patterns."""
-    with Guest(Machine(append=f'run="crash {way}"'), build, log) as guest:
-        need(not guest.wait(BOOT_TIMEOUT), f"crash {way} counts as success")
-        for pattern in patterns:
-            need(re.search(pattern, guest.text), f"crash {way}: no /{pattern}/ in the report")
+# What the report of each way to crash must hold (kernel/crash.c, kernel/crash_mm.c).
+CRASHES = {
+    "null": ("PANIC.*page fault writing 0x10: nothing is mapped there", "null page",
+             r"rip .* use_null\+0", r"backtrace:\n.* use_null\+0", r"cpu 1 \(idle\) was at"),
+    "text": ("page fault writing .*: its protection forbids it", r"text: kernel_main\+0"),
+    "stack": ("double fault, perhaps a stack overflow", "just below stack 'deep': an overflow",
+              r"backtrace:\n(.* recurse\S*\+0x.*\n){3}"),
+    "deaf": ("cpu 3 does not answer: shootdown", r"cpu 3 \(deaf\), where an NMI stopped it:", r"go_deaf\+0x"),
+    "unmapped": (r"use after unmap: page 0 of area 'vmap' .* unmapped by use_after_unmap\+0x.* us ago",),
+    "poison": (r"page fault writing", r"use after unmap: page 0 of area 'vmap' .* unmapped by "
+               r"use_long_after_unmap\+0x.* us ago", "quarantined by debug=poison"),
+    "guard": ("page fault writing", r"guard page after area 'vmap' .* mapped by mapping\+0x"),
+    "redzone": (r"byte 100 of .* was overwritten: it is behind the 100 bytes asked for by overrun_into_redzone\+0x",),
+    "readonly": ("page fault writing .*: its protection forbids it", r"live area 'vmap'"),
+    "twice": (r"vunmap of .*: double unmap of area 'vmap' .* unmapped by unmap_twice\+0x",),
+    "interior": (r"vunmap of .* inside area 'vmap' .* mapped by mapping\+0x",),
+    "nothing": (r"vunmap of 0xffff907fffffe000, where nothing is mapped",),
+    "elsewhere": (r"vunmap of 0xffff88.*, where nothing is mapped",),
+    "foreign": (r"vfree of area 'vmap' .*, which is for vunmap",),
+    "count": (r"vm_unmap_ram of 1 pages at .*, where 2 are mapped",),
+    "kunmap": (r"kunmap of .*: double unmap of area 'kmap'",),
+    "unordered": (r"kunmap_local",),
+    "doublefree": (r"double free of frame .*, freed before by free_twice\+0x",),
+    "freemapped": (r"free of frame .*, which is still mapped 1 times",),
+    "irqsoff": (r"interrupts",),
+}
+
+
+def crashes(way):
+    def test(build, log):
+        with Guest(Machine(append=f'run="crash {way}"'), build, log) as guest:
+            need(not guest.wait(BOOT_TIMEOUT), f"crash {way} counts as success")
+            for pattern in ("PANIC on cpu 0", *CRASHES[way]):
+                need(re.search(pattern, guest.text), f"crash {way}: no /{pattern}/ in the report")
+    test.__name__ = f"crash_{way}"
+    return test
+
+
+for crash in CRASHES:
+    scenario(crashes(crash))
 
 
 @scenario
-def crash_null(build, log):
-    crashes(build, log, "null", "PANIC.*page fault writing 0x10: nothing is mapped there", "null page",
-            r"rip .* use_null\+0", r"backtrace:\n.* use_null\+0", r"cpu 1 \(idle\) was at")
+def crashes_are_all_tried(build, log):
+    with Guest(Machine(smp=1, append="run=crash"), build, log) as guest:
+        guest.must_pass(BOOT_TIMEOUT)
+        ways = re.findall(r"^(\w+) {2,}\w", guest.text.split("run: crash")[-1], re.MULTILINE)
+        need(sorted(ways) == sorted(CRASHES), f"the ways are {ways}")
 
 
 @scenario
-def crash_text(build, log):
-    crashes(build, log, "text", "page fault writing .*: its protection forbids it", r"text: kernel_main\+0")
-
-
-@scenario
-def crash_unmapped(build, log):
-    crashes(build, log, "unmapped", r"use after unmap: page 0 of area 'vmap' .* unmapped by use_after_unmap\+0x")
-
-
-@scenario
-def crash_twice(build, log):
-    crashes(build, log, "twice", r"double unmap of area 'vmap' .* unmapped by unmap_twice\+0x")
-
-
-@scenario
-def crash_stack(build, log):
-    crashes(build, log, "stack", "double fault, perhaps a stack overflow", "guard page after area",
-            r"backtrace:\n(.* recurse\S*\+0x.*\n){3}")
-
-
-@scenario
-def crash_deaf(build, log):
-    crashes(build, log, "deaf", "cpu 3 does not answer: shootdown", r"cpu 3 \(deaf\), where an NMI stopped it:",
-            r"go_deaf\+0x")
+def poison_and_hold(build, log):
+    """Suites that only use mappings, with both debugging aids on all the time, which others turn on and off."""
+    run = ("test sparse; test protect; test purge_race; vmtest loops=20 case='random*'; vmtest loops=20 case='v*'; "
+           "purge; check")
+    with Guest(Machine(smp=3, append=f'hold=on debug=poison run="{run}"'), build, log) as guest:
+        guest.must_pass(SUITES_TIMEOUT)
 
 
 @scenario
@@ -313,6 +335,40 @@ def gdb_stops_at_kernel_main(build, log):
 
 
 @scenario
+def trace_for_perfetto(build, log):
+    """What `trace dump json` prints is sound and tells what happened: maps and unmaps if asked for, and every
+    request of a shootdown as an arrow."""
+    with Guest(Machine(), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        for hot in ("off", "on"):
+            # In the second demonstration the other CPUs are busy, so they must be asked.
+            for line in ("trace clear", f"trace {hot}", "demo story", "demo lazy"):
+                guest.command(line, ANSWER_TIMEOUT)
+            trace, _ = tracing.check(guest.command("trace dump json", ANSWER_TIMEOUT))
+            for name in ("map", "unmap"):
+                traced = [event["args"] for event in trace["traceEvents"] if event["name"] == name]
+                need(any(args["pages"] == 6 for args in traced) == (hot == "on"), f"trace {hot}: {name}: {traced}")
+            served, asked = tracing.count(trace, "serve", "B"), tracing.count(trace, "ask", "f")
+            need(asked and served == asked, f"trace {hot}: {asked} requests by arrows, {served} served")
+            need(trace["otherData"]["lost_records"] == 0, "records are lost that had room")
+        guest.send("exit\r")
+        guest.must_pass(ANSWER_TIMEOUT)
+
+
+@scenario
+def make_trace(build, _):
+    status, output = make_run(build, "", target="trace", SMP=8, TRACE_RUN="demo story; cpus")
+    need(status == 0, f"status {status}\n{output}")
+    with open(f"{build}/trace.json", encoding="ascii") as file:
+        trace = json.load(file)
+    need(trace["otherData"]["cpus"] == 8 and "demo story; cpus" in trace["otherData"]["command_line"],
+         f"another machine's trace: {trace['otherData']}")
+    # One that failed is shown as well, but not called a success.
+    status, output = make_run(build, "", target="trace", SMP=1, TRACE_RUN="nonsense")
+    need(status != 0 and "'nonsense' failed" in output, f"nonsense: status {status}\n{output}")
+
+
+@scenario
 def bench_is_exact(build, log):
     """Under -icount a tick is an instruction, so two runs give the same numbers."""
     def measure():
@@ -320,10 +376,11 @@ def bench_is_exact(build, log):
             guest.must_pass(BOOT_TIMEOUT)
             return [json.loads(line[len("BENCH "):]) for line in guest.text.splitlines() if line.startswith("BENCH ")]
     lines = measure()
-    need([line["pages"] for line in lines] == [1, 4, 16, 64, 256], f"not the five sizes: {lines}")
+    rows = [(line["policy"], line["revival"], line["pages"]) for line in lines]
+    need(rows == [(policy, revival, pages) for policy, revival in (("tlb", 0), ("pte", 0), ("pte", 1), ("off", 0))
+                  for pages in (1, 4, 16, 64, 256)], f"not each policy with the five sizes: {rows}")
     for line in lines:
-        need(line["bench"] == "vmap" and line["touch"] == 1 and line["policy"] == "tlb", f"wrong words: {line}")
-        need(line["ops"] > 0 and line["insns_per_op"] > 0, f"nothing measured: {line}")
+        need(line["bench"] == "vmap" and line["ops"] > 0 and line["insns_per_op"] > 0, f"nothing measured: {line}")
         print(f"     BENCH {json.dumps(line)}")
     need(measure() == lines, "a second run gives other numbers")
 

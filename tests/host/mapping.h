@@ -5,7 +5,8 @@
 #ifndef TESTS_HOST_MAPPING_H
 #define TESTS_HOST_MAPPING_H
 
-#include "mm/frame.h"
+#include "mm/alias.h"
+#include "mm/area.h"
 #include "tests/host/sim.h"
 
 #define MANY 1600
@@ -41,10 +42,26 @@ static inline bool faults(unsigned cpu, vaddr_t va, unsigned n)
 	return true;
 }
 
-static inline bool aliases_are(unsigned n, u64 want)
+static inline enum area_state state_of(vaddr_t va)
+{
+	struct area a;
+
+	KASSERT(area_find(va, &a), "no area at %#lx", va);
+	return word_state(atomic_read(&a.word));
+}
+
+/* All CPUs pass a quiet point. */
+static inline void all_quiet(void)
+{
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		sim_raise(cpu, SIM_TICK);
+	sim_settle();
+}
+
+static inline bool aliases_are(unsigned n, unsigned want)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (atomic_read(&f[i]->aliases) != want)
+		if (frame_aliases(f[i]) != want)
 			return false;
 	return true;
 }

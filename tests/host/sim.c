@@ -22,6 +22,7 @@
 
 #include "mm/area.h"
 #include "mm/check.h"
+#include "mm/chunk.h"
 #include "mm/frame.h"
 #include "mm/pool.h"
 #include "tests/host/sim.h"
@@ -240,6 +241,8 @@ const char *sim_printed(void)
 	return printed;
 }
 
+u32 trace_hot;
+
 void trace(enum trace_event ev, u64 a, u64 b)
 {
 	KASSERT(ev < NR_TRACE_EVENTS, "trace event %u", ev);
@@ -252,8 +255,8 @@ void trace(enum trace_event ev, u64 a, u64 b)
 static void print_trace(void)
 {
 	static const char *const formats[] = {
-#define X(name, fmt) fmt,
-		TRACE_EVENTS(X)
+#define X(name, a, b) #name " " a " " b,
+		TRACE_EVENTS(X, TRACE_HEX, TRACE_DEC)
 #undef X
 	};
 
@@ -398,8 +401,8 @@ struct sim_snapshot sim_snapshot(void)
 
 	frame_stats(&fs);
 	area_stats(&as);
-	return (struct sim_snapshot){mm_frames_at_hand(), fs.used - pool_frames(),
-				     as.pages[AREA_LIVE], as.pages[AREA_CLEARED]};
+	return (struct sim_snapshot){mm_frames_at_hand(), fs.used - pool_frames() - chunk_frames(),
+				     as.pages[AREA_LIVE], as.pages[AREA_LAZY]};
 }
 
 bool sim_unchanged(const struct sim_snapshot *was, const char *what)
@@ -408,9 +411,9 @@ bool sim_unchanged(const struct sim_snapshot *was, const char *what)
 
 	if (!memcmp(&is, was, sizeof(is)))
 		return true;
-	printf("# %s: frames at hand %lu -> %lu, used %lu -> %lu, live pages %lu -> %lu, cleared "
+	printf("# %s: frames at hand %lu -> %lu, used %lu -> %lu, live pages %lu -> %lu, lazy "
 	       "%lu -> %lu\n",
-	       what, was->at_hand, is.at_hand, was->used, is.used, was->live, is.live, was->cleared,
-	       is.cleared);
+	       what, was->at_hand, is.at_hand, was->used, is.used, was->live, is.live, was->lazy,
+	       is.lazy);
 	return false;
 }

@@ -13,7 +13,8 @@
  * (DESIGN I3), which is checked at every write of an entry in every test.
  *
  *   sim.c         RAM, counters, panics that a test expects, one forked process per scenario
- *   sim_sched.c   CPUs, their turns, interrupts, store buffers
+ *   sim_sched.c   CPUs, their turns, interrupts
+ *   sim_store.c   their store buffers
  *   sim_locks.c   locks that assert more than the real ones
  *   sim_tlb.c     TLBs, walks, memory accesses through them
  *   sim_mmu.c     the platform's side of mm/mmu_ops.h, and bringing mm/ up
@@ -36,9 +37,11 @@ struct sim_config {
 	u64 seed;
 	struct sim_range ram[8]; /* ends with an empty one; none at all: 1 MiB to 33 MiB */
 	u64 direct_limit;	 /* bytes in the direct map; 0: all */
-	bool eager;		 /* policy off; else tlb */
+	bool eager;		 /* policy off; */
+	bool keep;		 /* policy pte; else tlb */
 	u64 lazy_max_pages;	 /* 0: 1024 */
 	int max_leaf_level;	 /* 0: 3 */
+	bool deferred;		 /* entries are written by calls (mmu->set_run) and batches */
 };
 
 /* What a test may turn while the machine runs. Zero is the kindest machine but for `remember`. */
@@ -50,9 +53,12 @@ struct sim {
 	bool store_buffer; /* stores may become visible late */
 	bool ipi_at_once;  /* a kicked CPU answers before kick() returns */
 	bool remember;	   /* every CPU holds each translation up to the clearing of its entry */
-	bool deferred;	   /* entries are written at batch_end(), as by a hypercall */
-	u32 fail_batch;	   /* the next batch fails at its so-many-th entry; 0: none does */
-	cpumask_t deaf;	   /* these take no interrupt */
+	bool deferred;	   /* leaves are written at batch_end(), as by a hypercall */
+	u32 fail_batch;	   /* the so-many-th entry from now on is refused; 0: none is */
+	bool idles;	   /* CPUs with nothing to do go idle, as mm/shootdown.h means it */
+	cpumask_t deaf;	   /* these take no interrupt, NMIs aside */
+	void (*on_trap)(
+		void); /* called in every trap once what it owes since the CPU idled is done */
 };
 extern struct sim sim;
 
@@ -99,21 +105,22 @@ void sim_spawn(unsigned cpu, void (*fn)(void *), void *arg);
 void sim_run(void);
 void sim_run_for(u64 steps); /* or until so many shared accesses have happened */
 
-/* Interrupts: what a CPU calls shootdown_serve() and shootdown_quiet_point() for. */
+/* Interrupts: what a CPU calls shootdown_serve() and shootdown_quiet_point() for, NMIs aside. */
 enum sim_interrupt {
 	SIM_IPI,
-	SIM_TICK
+	SIM_TICK,
+	SIM_NMI
 };
 void sim_raise(unsigned cpu, enum sim_interrupt irq);
 bool sim_pending(unsigned cpu, enum sim_interrupt irq);
 
-/* Every CPU takes what is pending and idles, the running one included. */
+/* Every CPU takes what is pending, and all but the running one idle. */
 void sim_settle(void);
 
 /*
  * sim_cpu_power: a CPU appears. It walks the tables, with interrupts off, but is in no set yet.
  * sim_cpu_join:  it comes online. => acting as that CPU
- * sim_online:    those that have; what they remember, they may use
+ * sim_online:    those that have, less those bound to flush first: what they remember, they may use
  */
 void sim_cpu_power(unsigned cpu);
 void sim_cpu_join(unsigned cpu);
@@ -181,14 +188,20 @@ void sim_panic_check(const char *text, const char *statement);
 /* The same question at any other time the machine is at rest: panics if the answer is bad. */
 void sim_check(void);
 
-/* What must be the same before and after a call that failed. */
+/*
+ * What must be the same before and after a call that failed. Cleared areas are not in it: addresses
+ * may have come from the tree and wait on a list now. That none is lost is mm_check()'s to say.
+ */
 struct sim_snapshot {
-	u64 at_hand, used, live, cleared;
+	u64 at_hand, used, live, lazy;
 };
 struct sim_snapshot sim_snapshot(void);
 bool sim_unchanged(const struct sim_snapshot *s, const char *what);
 
 /* --- between the files of the simulator ------------------------------------------------------ */
+
+void sim_store_drain(unsigned cpu);
+void sim_store_leak(unsigned cpu); /* perhaps the oldest store becomes visible */
 
 enum sim_cpu_state {
 	SIM_CPU_ABSENT,

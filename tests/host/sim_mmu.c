@@ -5,13 +5,17 @@
  * Every write of an entry passes through write_entry(), which knows from attach_table() what
  * address each table maps, and so can hold every write against all TLBs:
  *
- *   an entry comes to life    no CPU online may hold a translation of its address (DESIGN I3)
+ *   an entry comes to life    no CPU online may hold a translation of its address (DESIGN I3), but
+ *                             for those bound to flush first (sim_online())
  *   an entry is cleared       until then any CPU may have cached it, so (`remember`) every CPU has
  *   a frame becomes a table   no CPU may hold a translation of it but the direct map's (I1, I4)
- *   any leaf                  is not writable and executable at once (I5)
+ *   any leaf                  is not writable and executable at once (I5), and no frame of RAM is
+ *                             mapped that is free or a table
  */
 #include "mm/early.h"
 #include "mm/frame.h"
+#include "mm/kmap.h"
+#include "mm/run.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
 #include "mm/vmap.h"
@@ -61,6 +65,20 @@ static vaddr_t slot_va(const struct where *w, unsigned slot)
 	return (vaddr_t)((s64)(va << 16) >> 16);
 }
 
+/* May CPU `cpu` come to entries of `table`, by the root it runs on? Not where that is another's. */
+static bool can_walk(unsigned cpu, vaddr_t va, pfn_t table)
+{
+	pfn_t at = sim_tlb_root(cpu);
+
+	if (sim_cpu_state(cpu) == SIM_CPU_ABSENT)
+		return false;
+	if (!in_local_slots(va))
+		return true;
+	for (int level = PT_LEVELS; at.n && level > where_is(table)->level; level--)
+		at = paddr_to_pfn(pte_addr(*entry(at, pt_index(va, level)), level));
+	return at.n == table.n;
+}
+
 static void write_entry(pfn_t table, unsigned slot, pte_t e)
 {
 	const struct where *w = where_is(table);
@@ -71,13 +89,14 @@ static void write_entry(pfn_t table, unsigned slot, pte_t e)
 	KASSERT(pte_present(e) || !e.v, "entry of %#lx: %#lx is neither present nor zero", va, e.v);
 	KASSERT(!pte_present(e) || !pte_writable(e) || !pte_executable(e), "%#lx: W and X", va);
 	if (pte_present(e) && !pte_present(old)) {
-		cpumask_t m = {sim_tlb_holders(va, 1).bits & sim_online().bits};
+		cpumask_t m = {sim_tlb_holders(va, w->level == 2 ? PT_ENTRIES : 1).bits &
+			       sim_online().bits};
 
 		KASSERT(!m.bits, "%#lx is mapped anew, but CPUs %#lx remember its last mapping", va,
 			m.bits);
 	}
 	for (unsigned cpu = 0; sim.remember && pte_present(old) && cpu < nr_cpus; cpu++)
-		if (sim_cpu_state(cpu) != SIM_CPU_ABSENT)
+		if (can_walk(cpu, va, table))
 			sim_tlb_fill(cpu, va, w->level, old);
 	*p = e;
 }
@@ -99,31 +118,116 @@ static void sim_set_leaf(pfn_t table, unsigned slot, pte_t e)
 	issue_entry(table, slot, e);
 }
 
-static void sim_set_run(pfn_t table, unsigned slot, struct frame *const *f, unsigned n, u64 bits)
+/* --- entries of level-1 tables: what mm/ writes by pointer ----------------------------------- */
+
+static pfn_t table_of(const pte_t *e)
 {
-	KASSERT(where_is(table)->level == 1, "set_run in a table that is not level 1");
-	for (unsigned i = 0; i < n; i++) {
-		KASSERT(!entry(table, slot + i)->v, "set_run over entry %u of %#lx", slot + i,
-			table.n);
-		issue_entry(table, slot + i, (pte_t){frame_paddr(f[i]) | bits});
-	}
+	return paddr_to_pfn(virt_to_phys(e));
 }
 
-static void sim_set_span(pfn_t table, unsigned slot, pfn_t first, unsigned n, u64 bits)
+static unsigned slot_of(const pte_t *e)
 {
-	KASSERT(where_is(table)->level == 1, "set_span in a table that is not level 1");
-	for (unsigned i = 0; i < n; i++) {
-		KASSERT(!entry(table, slot + i)->v, "set_span over entry %u of %#lx", slot + i,
-			table.n);
-		issue_entry(table, slot + i, (pte_t){(first.n + i) << PAGE_SHIFT | bits});
-	}
+	return (unsigned)(virt_to_phys(e) % PAGE_SIZE / sizeof(*e));
 }
 
-static void sim_clear_run(pfn_t table, unsigned slot, unsigned n)
+/* => e is in a level-1 table; the address it maps */
+static vaddr_t leaf_va(const pte_t *e)
 {
-	KASSERT(where_is(table)->level == 1, "clear_run in a table that is not level 1");
+	const struct where *w = where_is(table_of(e));
+
+	KASSERT(w->level == 1, "%#lx is no level-1 table", table_of(e).n);
+	return slot_va(w, slot_of(e));
+}
+
+/*
+ * What is mapped is memory of whoever maps it, not free and no table (I1), and its alias comes
+ * before its entry (mm/alias.h).
+ */
+static void check_frame(vaddr_t va, u64 v)
+{
+	const struct frame *f = pfn_frame(paddr_to_pfn(v & PTE_ADDR));
+	u64 word = f->alias.v;
+
+	KASSERT(f->type == FRAME_USED, "%#lx maps frame %#lx, which is %s", va, frame_pfn(f).n,
+		frame_type_name(f->type));
+	KASSERT((word & ALIAS_CHAIN) || ((word & ALIAS_HEAD) && alias_va(alias_index(word)) == va),
+		"entry of %#lx is written, but its frame's alias word is %#lx", va, word);
+}
+
+void entry_write(pte_t *e, u64 v)
+{
+	sim_full_barrier();
+	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
+	check_frame(leaf_va(e), v);
+	write_entry(table_of(e), slot_of(e), (pte_t){v});
+}
+
+u64 entry_clear(pte_t *e)
+{
+	u64 old;
+
+	sim_full_barrier();
+	old = e->v;
+	KASSERT(old & PTE_P, "entry of %#lx is cleared, but is %#lx", leaf_va(e), old);
+	write_entry(table_of(e), slot_of(e), (pte_t){0});
+	return old;
+}
+
+/* Whoever remembers it is right again. Its frame may be free, if the mapping is a lazy one. */
+void entry_restore(pte_t *e, u64 v)
+{
+	sim_full_barrier();
+	KASSERT(!e->v, "entry of %#lx is restored, but is %#lx", leaf_va(e), e->v);
+	e->v = v;
+}
+
+/* --- runs, where a platform does not let entries be written: sim_config.deferred --- */
+
+static void check_run(const pte_t *e, unsigned n, u64 alias)
+{
+	KASSERT(n && slot_of(e) + n <= PT_ENTRIES, "a run of %u entries from %u", n, slot_of(e));
+	KASSERT((alias & ~ALIAS_LOW) == (ALIAS_BUSY | ALIAS_HEAD) &&
+			alias_va(alias_index(alias)) == leaf_va(e),
+		"a run at %#lx with alias word %#lx", leaf_va(e), alias);
+}
+
+static void defer_write(pte_t *e, u64 v)
+{
+	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
+	check_frame(leaf_va(e), v);
+	issue_entry(table_of(e), slot_of(e), (pte_t){v});
+}
+
+/* The platform has refused the run: the words of its frames give up the alias again. */
+static void take_back(struct frame *const *f, unsigned n, u64 alias)
+{
 	for (unsigned i = 0; i < n; i++)
-		issue_entry(table, slot + i, (pte_t){0});
+		if (!atomic_cmpxchg(&f[i]->alias, alias + i, shootdown_stamp()))
+			alias_drop_slow(f[i], alias + i, shootdown_stamp());
+}
+
+static int sim_set_run(pte_t *e, struct frame *const *f, unsigned n, u64 bits, u64 alias)
+{
+	unsigned done;
+	int err;
+
+	check_run(e, n, alias);
+	KASSERT(!in_batch, "set_run with a batch open");
+	done = run_set(e, f, n, bits, alias, defer_write);
+	err = sim.fail_batch && sim.fail_batch <= in_batch ? -EINVAL : 0;
+	for (unsigned i = 0; !err && i < in_batch; i++)
+		write_entry(batch[i].table, batch[i].slot, batch[i].e);
+	sim.fail_batch -= MIN(sim.fail_batch, in_batch);
+	in_batch = 0;
+	if (err)
+		take_back(f, done, alias);
+	return err ? err : (int)done;
+}
+
+static struct run_stop sim_clear_run(pte_t *e, unsigned n, u64 alias)
+{
+	check_run(e, n, alias);
+	return run_clear(e, n, alias, entry_clear, entry_restore);
 }
 
 static int sim_batch_end(unsigned *done)
@@ -133,8 +237,8 @@ static int sim_batch_end(unsigned *done)
 
 	for (unsigned i = 0; i < n; i++)
 		write_entry(batch[i].table, batch[i].slot, batch[i].e);
+	sim.fail_batch -= MIN(sim.fail_batch, in_batch);
 	in_batch = 0;
-	sim.fail_batch = 0;
 	if (done)
 		*done = n;
 	return failed ? -EINVAL : 0;
@@ -197,9 +301,6 @@ struct mmu_ops sim_mmu_ops = {
 	.max_leaf_level = 3,
 	.phys_end = 1ul << 46,
 	.default_policy = LAZY_TLB,
-	.set_run = sim_set_run,
-	.set_span = sim_set_span,
-	.clear_run = sim_clear_run,
 	.set_leaf = sim_set_leaf,
 	.batch_end = sim_batch_end,
 	.attach_table = sim_attach_table,
@@ -244,23 +345,32 @@ void sim_boot(const struct sim_config *c)
 {
 	const char *why = "";
 	struct sim_config full = *c;
+	u64 max_pages = full.lazy_max_pages ? full.lazy_max_pages : 1024;
 
 	if (!full.ram[0].end)
 		full.ram[0] = (struct sim_range){1 * MiB, 33 * MiB};
 	sim_power_on(&full);
 	if (full.max_leaf_level)
 		sim_mmu_ops.max_leaf_level = full.max_leaf_level;
+	if (full.deferred) {
+		sim.deferred = true;
+		sim_mmu_ops.set_run = sim_set_run;
+		sim_mmu_ops.clear_run = sim_clear_run;
+	}
 	sim_early(&full);
 	KASSERT(!space_init(&sim_image, full.direct_limit ? full.direct_limit : ~0ull, &why), "%s",
 		why);
-	vmap_init(full.eager ? LAZY_OFF : LAZY_TLB,
-		  full.lazy_max_pages ? full.lazy_max_pages : 1024);
+	vmap_init(full.eager ? LAZY_OFF : full.keep ? LAZY_PTE : LAZY_TLB, max_pages);
 	sim_mm_is_up = true;
-	for (unsigned cpu = 1; cpu < full.cpus; cpu++) {
-		sim_cpu_power(cpu);
+	for (unsigned cpu = 0; cpu < MAX(full.cpus, 1u); cpu++) {
+		KASSERT(!kmap_local_init_cpu(cpu), "no memory for CPU %u's slots", cpu);
+		if (cpu)
+			sim_cpu_power(cpu);
 		sim_on(cpu);
-		sim_load_root(kernel_root);
-		sim_cpu_join(cpu);
+		sim_load_root(kmap_local_root(cpu));
+		if (cpu)
+			sim_cpu_join(cpu);
 	}
+	lazy_set_max(max_pages);
 	sim_on(0);
 }

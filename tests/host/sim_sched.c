@@ -6,10 +6,10 @@
  * seed. Stacks are switched by seven instructions rather than by ucontext, which under ASan clears
  * a whole shadow stack each time and is a hundred times slower.
  *
- * A CPU's store buffer holds its latest atomic_set()s until a locked operation, an interrupt or
- * chance lets them out, in order; its own loads see them at once. That is all the reordering x86
- * does. Plain stores are not delayed: shared words that are not atomic are guarded by locks, which
- * are locked operations.
+ * A CPU with nothing to do waits until somebody gives it work or an interrupt; with sim.idles it
+ * also tells the shootdown so, and is then in the state that a real one is in between sti and the
+ * end of hlt. An NMI comes at any shared access, whatever the interrupt flag says, but not inside
+ * another NMI.
  */
 #include <sys/mman.h>
 
@@ -25,11 +25,11 @@
 #define fiber_enter(saved, b, s) ((void)(saved))
 #endif
 
-#define STACK_SIZE	 (512 * KiB)
-#define HARNESS		 MAX_CPUS /* index of the test's own context */
-#define TICKS_PER_RELAX	 100000	  /* 0.1 ms: a watchdog of 10 s is 100000 waits */
-#define TICKS_ALL_IDLE	 10000000 /* 10 ms when nobody else can run */
-#define STORE_BUFFER_MAX 8
+#define STACK_SIZE	(512 * KiB)
+#define HARNESS		MAX_CPUS /* index of the test's own context */
+#define TICKS_PER_RELAX 100000	 /* 0.1 ms: a watchdog of 10 s is 100000 waits */
+#define TICKS_ALL_IDLE	10000000 /* 10 ms when nobody else can run */
+#define IRQS		(1u << SIM_IPI | 1u << SIM_TICK) /* what the interrupt flag holds back */
 
 struct context {
 	void *sp; /* while it does not run */
@@ -43,12 +43,10 @@ struct context {
 
 struct sim_cpu {
 	enum sim_cpu_state state;
-	bool irqs_off;
+	bool irqs_off, in_nmi;
+	bool idling; /* on its way to halted, or from there */
+	bool halted; /* idle, until something comes */
 	u32 pending; /* bit per enum sim_interrupt */
-	unsigned nr_stores;
-	struct {
-		u64 *word, v;
-	} store[STORE_BUFFER_MAX];
 };
 
 struct sim sim = {.remember = true};
@@ -62,6 +60,7 @@ static struct context *running = &contexts[HARNESS];
 static struct context *came_from;
 static bool joining;  /* the harness waits in sim_run() */
 static u64 run_until; /* the step at which it stops waiting */
+static bool peeking;  /* the simulator itself looks: no step happens */
 static u64 now = 1;
 
 static struct sim_cpu *me(void)
@@ -99,12 +98,26 @@ cpumask_t cpus_online(void)
 	return m;
 }
 
+/* As CPU `cpu` itself sees it, which may have the latest word in its store buffer still. */
+static enum cpu_idle idle_state(unsigned cpu)
+{
+	unsigned was = sim.cpu;
+	enum cpu_idle state;
+
+	peeking = true;
+	sim.cpu = cpu;
+	state = shootdown_cpu(cpu).idle;
+	sim.cpu = was;
+	peeking = false;
+	return state;
+}
+
 cpumask_t sim_online(void)
 {
 	cpumask_t m = {0};
 
 	for (unsigned i = 0; i < MAX_CPUS; i++)
-		if (cpu_state[i].state == SIM_CPU_ONLINE)
+		if (cpu_state[i].state == SIM_CPU_ONLINE && idle_state(i) < CPU_MUST_FLUSH)
 			m.bits |= cpu_bit(i);
 	return m;
 }
@@ -114,82 +127,33 @@ enum sim_cpu_state sim_cpu_state(unsigned cpu)
 	return cpu_state[cpu].state;
 }
 
-/* --- store buffers --------------------------------------------------------------------------- */
-
-static void drain_one(struct sim_cpu *c)
-{
-	*c->store[0].word = c->store[0].v;
-	memmove(&c->store[0], &c->store[1], --c->nr_stores * sizeof(c->store[0]));
-}
-
-static void drain(struct sim_cpu *c)
-{
-	while (c->nr_stores)
-		drain_one(c);
-}
-
-/*
- * A word on a stack may be gone before its store comes out: only lasting memory is stored to
- * late.
- */
-static bool lasting(const u64 *word)
-{
-	extern char __data_start[], _end[];
-	const char *p = (const char *)word;
-
-	return (p >= __data_start && p < _end) || virt_to_phys(p) < SIM_PHYS_MAX ||
-	       (u64)(p - (const char *)frames) < SIM_FRAMES_SIZE;
-}
-
-u64 sim_load(const u64 *word)
-{
-	struct sim_cpu *c;
-
-	sim_step();
-	c = me();
-	for (unsigned i = c->nr_stores; i-- > 0;)
-		if (c->store[i].word == word)
-			return c->store[i].v;
-	return *word;
-}
-
-void sim_store(u64 *word, u64 v)
-{
-	struct sim_cpu *c;
-
-	sim_step();
-	c = me();
-	if (!sim.store_buffer || !lasting(word)) {
-		drain(c);
-		*word = v;
-		return;
-	}
-	if (c->nr_stores == STORE_BUFFER_MAX)
-		drain_one(c);
-	c->store[c->nr_stores].word = word;
-	c->store[c->nr_stores++].v = v;
-}
-
-void sim_full_barrier(void)
-{
-	sim_step();
-	drain(me());
-}
-
 /* --- whose turn it is ------------------------------------------------------------------------ */
 
 static bool interruptible(unsigned cpu)
 {
 	struct sim_cpu *c = &cpu_state[cpu];
 
-	return c->pending && !c->irqs_off && c->state != SIM_CPU_ABSENT &&
+	return (c->pending & IRQS) && !c->irqs_off && c->state != SIM_CPU_ABSENT &&
 	       !cpumask_has(sim.deaf, cpu);
 }
 
-/* It has work, or was left in the middle of an interrupt handler. */
+static bool nmi_due(unsigned cpu)
+{
+	return (cpu_state[cpu].pending & 1u << SIM_NMI) && !cpu_state[cpu].in_nmi;
+}
+
+/* It has nothing to do, and has not said so yet. */
+static bool may_go_idle(const struct context *c)
+{
+	const struct sim_cpu *s = &cpu_state[c->cpu];
+
+	return sim.idles && s->state == SIM_CPU_ONLINE && !s->halted && !c->fn;
+}
+
+/* It has work, or was left in the middle of an interrupt handler or of going idle. */
 static bool busy(const struct context *c)
 {
-	return c->fn || cpus[c->cpu].irq_depth;
+	return c->fn || cpus[c->cpu].irq_depth || cpu_state[c->cpu].idling;
 }
 
 static bool work_left(void)
@@ -208,7 +172,7 @@ static bool runnable(const struct context *c)
 		return false;
 	if (!joining && contexts[HARNESS].cpu == c->cpu)
 		return false; /* the harness is that CPU now */
-	return busy(c) || interruptible(c->cpu);
+	return busy(c) || interruptible(c->cpu) || nmi_due(c->cpu) || may_go_idle(c);
 }
 
 static struct context *pick_other(void)
@@ -247,40 +211,56 @@ static void switch_to(struct context *to)
 	fiber_enter(from->sanitizer, NULL, NULL);
 }
 
-/* Interrupt handlers run with interrupts off on the stack of whoever was interrupted, as on x86. */
+/*
+ * Handlers run with interrupts off on the stack of whoever was interrupted, as on x86; and as in
+ * arch/x86/trap.c, what is owed since the CPU idled comes first.
+ */
+static void handle(enum sim_interrupt irq)
+{
+	struct sim_cpu *c = me();
+	u32 locks = this_cpu()->locks_held;
+	bool irqs_off = c->irqs_off;
+
+	c->pending &= ~(1u << irq);
+	c->irqs_off = true;
+	c->halted = false;
+	this_cpu()->irq_depth++;
+	sim_store_drain(sim.cpu);
+	shootdown_idle_exit();
+	if (sim.on_trap)
+		sim.on_trap();
+	if (irq == SIM_IPI)
+		shootdown_serve();
+	else if (irq == SIM_TICK)
+		shootdown_quiet_point();
+	sim_store_drain(sim.cpu);
+	this_cpu()->irq_depth--;
+	KASSERT(c->irqs_off && this_cpu()->locks_held == locks, "handler left locks or IRQs on");
+	c->irqs_off = irqs_off;
+}
+
 static void take_interrupts(void)
 {
-	while (interruptible(sim.cpu)) {
-		struct sim_cpu *c = me();
-		u32 locks = this_cpu()->locks_held;
-		enum sim_interrupt irq = c->pending & (1u << SIM_IPI) ? SIM_IPI : SIM_TICK;
-
-		c->pending &= ~(1u << irq);
-		c->irqs_off = true;
-		this_cpu()->irq_depth++;
-		drain(c);
-		if (irq == SIM_IPI)
-			shootdown_serve();
-		else
-			shootdown_quiet_point();
-		drain(c);
-		this_cpu()->irq_depth--;
-		KASSERT(c->irqs_off && this_cpu()->locks_held == locks,
-			"handler left locks or IRQs on");
-		c->irqs_off = false;
+	while (nmi_due(sim.cpu)) {
+		me()->in_nmi = true;
+		handle(SIM_NMI);
+		me()->in_nmi = false;
 	}
+	while (interruptible(sim.cpu))
+		handle(me()->pending & (1u << SIM_IPI) ? SIM_IPI : SIM_TICK);
 }
 
 void sim_step(void)
 {
 	struct context *other;
 
+	if (peeking)
+		return;
 	now++;
 	sim.steps++;
 	if (sim.speculate && !sim_random(sim.speculate))
 		sim_tlb_speculate(sim_random(nr_cpus));
-	if (me()->nr_stores && !sim_random(4))
-		drain_one(me());
+	sim_store_leak(sim.cpu);
 	if (sim.preempt && !sim_random(sim.preempt)) {
 		other = pick_other();
 		if (other)
@@ -294,12 +274,55 @@ void sim_relax(void)
 {
 	struct context *other;
 
-	drain(me());
+	sim_store_drain(sim.cpu);
 	other = pick_other();
 	now += other ? TICKS_PER_RELAX : TICKS_ALL_IDLE;
 	if (other)
 		switch_to(other);
 	take_interrupts();
+}
+
+/* Whoever gives a halted CPU work sends it an interrupt, too. */
+static void wake(void)
+{
+	me()->halted = false;
+	shootdown_idle_exit();
+}
+
+/* As idle_loop() in kernel/thread.c: the last look for work is with interrupts off. */
+static void go_idle(struct context *self)
+{
+	struct sim_cpu *c = me();
+	struct context *other;
+
+	c->idling = true;
+	irq_disable();
+	if (!self->fn) {
+		shootdown_idle_enter();
+		sim_step(); /* an NMI may come before the halt */
+		c->halted = true;
+	}
+	c->irqs_off = false;
+	c->idling = false;
+	for (take_interrupts(); c->halted && !self->fn; take_interrupts()) {
+		other = pick_other();
+		if (other)
+			switch_to(other);
+	}
+	c->idling = true;
+	wake();
+	c->idling = false;
+}
+
+/* The harness is about to act as this CPU, which must not be in the middle of going idle. */
+static void take_over(unsigned cpu)
+{
+	while (cpu_state[cpu].idling)
+		switch_to(&contexts[cpu]);
+	joining = false;
+	running->cpu = cpu;
+	sim.cpu = cpu;
+	wake();
 }
 
 static void cpu_main(void)
@@ -314,7 +337,9 @@ static void cpu_main(void)
 			sim_locks_at_rest(sim.cpu);
 			KASSERT(irqs_enabled(), "work on CPU %u ended with IRQs off", sim.cpu);
 			self->fn = NULL;
-			drain(me());
+			sim_store_drain(sim.cpu);
+		} else if (may_go_idle(self)) {
+			go_idle(self);
 		}
 		other = pick_other();
 		if (other)
@@ -341,8 +366,7 @@ void sim_on(unsigned cpu)
 {
 	KASSERT(running == &contexts[HARNESS], "sim_on() outside the test's own code");
 	KASSERT(!contexts[cpu].fn, "CPU %u has work of its own", cpu);
-	running->cpu = cpu;
-	sim.cpu = cpu;
+	take_over(cpu);
 }
 
 void sim_spawn(unsigned cpu, void (*fn)(void *), void *arg)
@@ -359,8 +383,7 @@ void sim_run_for(u64 steps)
 	joining = true;
 	while (work_left() && sim.steps < run_until)
 		switch_to(pick_other());
-	joining = false;
-	sim.cpu = running->cpu;
+	take_over(running->cpu);
 	KASSERT(!contexts[sim.cpu].fn, "CPU %u is not done: sim_on() another first", sim.cpu);
 }
 
@@ -377,7 +400,7 @@ void sim_settle(void)
 	while ((other = pick_other()))
 		switch_to(other);
 	for (unsigned i = 0; i < MAX_CPUS; i++)
-		drain(&cpu_state[i]);
+		sim_store_drain(i);
 }
 
 /*
@@ -444,7 +467,8 @@ void sim_sched_at_rest(void)
 {
 	for (unsigned i = 0; i < MAX_CPUS; i++) {
 		sim_locks_at_rest(i);
-		KASSERT(!cpu_state[i].irqs_off || cpu_state[i].state != SIM_CPU_ONLINE,
+		KASSERT(!cpu_state[i].irqs_off || cpu_state[i].state != SIM_CPU_ONLINE ||
+				cpu_state[i].idling,
 			"CPU %u has its interrupts off", i);
 	}
 }

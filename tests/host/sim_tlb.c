@@ -311,3 +311,12 @@ enum sim_fault sim_fetch(unsigned cpu, vaddr_t va)
 
 	return access(cpu, va, false, true, &word);
 }
+
+void *mapped_page(vaddr_t va)
+{
+	u64 *word;
+	enum sim_fault fault = access(sim.cpu, va, false, false, &word);
+
+	KASSERT(!fault, "CPU %u faults at %#lx (%d)", sim.cpu, va, fault);
+	return word;
+}

@@ -3,10 +3,12 @@
  * mm/area.c against mm/area.h, and against a model that is too simple to be wrong: a sorted array
  * of what is taken. The model says which address the next allocation must get.
  */
-// links: mm/*.c tests/host/sim*.c
-#include "mm/area.h"
+// links: mm/[!a]*.c mm/alias.c mm/area_*.c tests/host/sim*.c
 #include "mm/check.h"
+#include "mm/chunk.h"
 #include "mm/frame.h"
+#include "mm/park.h"
+#include "tests/host/scarce.h"
 #include "tests/host/sim.h"
 
 #define ALL_PAGES (VMAP_SIZE / PAGE_SIZE)
@@ -20,6 +22,17 @@ struct taken {
 static struct taken taken[MANY];
 static unsigned nr_taken;
 
+/* Anywhere, with no tables: nothing is mapped here. */
+static struct area *alloc(u64 pages, u64 align)
+{
+	return area_alloc(pages, align, AREA_ANYWHERE, false);
+}
+
+static enum area_state state(const struct area *a)
+{
+	return word_state(atomic_read(&a->word));
+}
+
 static u64 page_of(vaddr_t va)
 {
 	return (va - VMAP_BASE) >> PAGE_SHIFT;
@@ -30,7 +43,10 @@ static vaddr_t va_of(u64 page)
 	return VMAP_BASE + (page << PAGE_SHIFT);
 }
 
-/* => the lowest aligned page with `span` free ones, or ALL_PAGES; *index is its place in taken[] */
+/*
+ * => the lowest aligned page with `span` free ones, within one table if the CPUs keep areas of that
+ * size, or ALL_PAGES; *index is its place in taken[]
+ */
 static u64 model_fit(u64 span, u64 align, unsigned *index)
 {
 	u64 at = 0;
@@ -39,6 +55,8 @@ static u64 model_fit(u64 span, u64 align, unsigned *index)
 		u64 end = *index < nr_taken ? taken[*index].at : ALL_PAGES;
 
 		at = ALIGN_UP(at, align);
+		if (span <= PARK_MAX_PAGES + 1 && at % CHUNK_PAGES + span > CHUNK_PAGES)
+			at = ALIGN_UP(at, MAX(align, CHUNK_PAGES));
 		if (at + span <= end)
 			return at;
 		if (*index < nr_taken)
@@ -74,7 +92,7 @@ static bool agrees(void)
 		if (end > at) {
 			holes++;
 			largest = MAX(largest, end - at);
-			if (!area_find(va_of(end - 1), &a) || a.state != AREA_FREE ||
+			if (!area_find(va_of(end - 1), &a) || state(&a) != AREA_FREE ||
 			    a.start != va_of(at) || a.span != end - at)
 				return false;
 		}
@@ -82,14 +100,14 @@ static bool agrees(void)
 			break;
 		at = end + taken[i].span;
 		used += taken[i].span;
-		if (!area_find(va_of(at) - 1, &a) || a.state == AREA_FREE ||
+		if (!area_find(va_of(at) - 1, &a) || state(&a) == AREA_FREE ||
 		    a.start != va_of(end) || a.span != taken[i].span)
 			return false;
 	}
 	area_stats(&st);
 	return st.nr[AREA_FREE] == holes && st.pages[AREA_FREE] == ALL_PAGES - used &&
-	       st.nr[AREA_LIVE] + st.nr[AREA_CLEARED] == nr_taken &&
-	       st.pages[AREA_LIVE] + st.pages[AREA_CLEARED] == used && st.largest_free == largest;
+	       st.nr[AREA_CLEARED] == nr_taken && st.pages[AREA_CLEARED] == used &&
+	       !st.nr[AREA_LIVE] && st.largest_free == largest;
 }
 
 static void test_one(void)
@@ -98,12 +116,12 @@ static void test_one(void)
 
 	sim_boot(&(struct sim_config){0});
 	ok(agrees(), "at first all is free");
-	a = area_alloc(3, 1);
-	ok(a && a->start == VMAP_BASE && a->state == AREA_LIVE, "the lowest address");
+	a = alloc(3, 1);
+	ok(a && a->start == VMAP_BASE && state(a) == AREA_CLEARED, "the lowest address");
 	ok(a->pages == 3 && a->span == 4, "the pages and a guard");
-	ok(!a->unmapper && !a->unmapped_at && !a->stamp && list_empty(&a->lazy),
+	ok(!a->unmapper && !a->unmapped_at && !a->stamp && !a->parked && !a->pte,
 	   "nothing else known");
-	b = area_alloc(1, 1);
+	b = alloc(1, 1);
 	is_u64(b->start, VMAP_BASE + 4 * PAGE_SIZE, "the next follows the guard");
 	model_insert(0, a);
 	model_insert(1, b);
@@ -117,40 +135,38 @@ static void test_one(void)
 	area_free(a);
 	model_remove(0);
 	ok(agrees(), "a hole is left below");
-	a = area_alloc(4, 1);
+	a = alloc(4, 1);
 	is_u64(a->start, VMAP_BASE + 6 * PAGE_SIZE, "what does not fit there goes above");
 	area_free(b);
 	area_free(a);
 	nr_taken = 0;
 	ok(agrees(), "all of it comes home");
-	is_str(area_state_name(AREA_CLEARED), "cleared", "states have names");
+	is_str(area_kind_name(AREA_RAM), "map_ram", "kinds have names");
 }
 
 static void test_refused(void)
 {
-	struct area *a, *b;
+	struct area *a, *b, *rest;
 
 	sim_boot(&(struct sim_config){0});
-	ok(!area_alloc(0, 1), "no pages, no area");
-	ok(!area_alloc(ALL_PAGES, 1), "the whole area leaves no room for a guard");
-	ok(!area_alloc(~0ull, 1) && !area_alloc(~0ull - 1, 1) && !area_alloc(1ull << 52, 1),
-	   "absurd sizes");
-	ok(!area_alloc(1, 1ull << 40), "absurd alignment");
+	ok(!alloc(0, 1), "no pages, no area");
+	ok(!alloc(ALL_PAGES, 1), "the whole area leaves no room for a guard");
+	ok(!alloc(~0ull, 1) && !alloc(~0ull - 1, 1) && !alloc(1ull << 52, 1), "absurd sizes");
+	ok(!alloc(1, 1ull << 40), "absurd alignment");
 	ok(agrees(), "nothing is changed");
-	a = area_alloc(ALL_PAGES - 1, 1);
-	ok(a && a->span == ALL_PAGES, "all but the guard can be had");
-	ok(!area_alloc(1, 1), "then nothing can");
+	rest = take_addresses_but(4);
+	ok(!alloc(4, 1), "then there is no room for four pages and a guard");
+	a = alloc(1, 1);
+	b = alloc(1, 1);
+	ok(a && b && b->start == VMAP_BASE + 2 * PAGE_SIZE, "but for twice one");
+	ok(!alloc(1, 1), "and nothing more");
 	area_free(a);
-	a = area_alloc(ALL_PAGES / 2 - 1, 1);
-	b = area_alloc(ALL_PAGES / 2 - 1, 1);
-	ok(a && b && b->start == VMAP_BASE + VMAP_SIZE / 2, "two halves");
-	ok(!area_alloc(1, 1), "and nothing more");
-	area_free(a);
-	a = area_alloc(1, 1);
-	is_u64(a->start, VMAP_BASE, "a free half serves again");
+	a = alloc(1, 1);
+	is_u64(a->start, VMAP_BASE, "what is freed serves again");
 	area_free(a);
 	area_free(b);
-	ok(agrees(), "all of it comes home");
+	give_addresses(rest);
+	ok(agrees() && !area_check(), "all of it comes home");
 }
 
 static void test_aligned(void)
@@ -158,49 +174,75 @@ static void test_aligned(void)
 	struct area *a, *b, *c;
 
 	sim_boot(&(struct sim_config){0});
-	a = area_alloc(1, 1);
-	b = area_alloc(8, 512);
+	a = alloc(1, 1);
+	b = alloc(8, 512);
 	is_u64(b->start, VMAP_BASE + 512 * PAGE_SIZE, "aligned to 2 MiB");
-	c = area_alloc(500, 1);
+	c = alloc(500, 1);
 	is_u64(c->start, a->start + 2 * PAGE_SIZE, "the gap below is not lost");
 	area_free(c);
-	c = area_alloc(1, 1 << 18);
+	c = alloc(1, 1 << 18);
 	is_u64(c->start, VMAP_BASE + GiB, "aligned to 1 GiB");
 	area_free(c);
 	area_free(a);
-	a = area_alloc(511, 512);
+	a = alloc(511, 512);
 	is_u64(a->start, VMAP_BASE, "a hole that fits exactly, aligned as it is, is the lowest");
 	area_free(a);
 	area_free(b);
 	ok(agrees(), "all of it comes home");
 }
 
-static void test_unmap_begin(void)
+/* In a range: the lowest place there, exactly up to its end; and tables if asked for. */
+static void test_range(void)
 {
-	struct area *a, *b, *c, copy;
+	struct area_range r = {VMAP_BASE + GiB, VMAP_BASE + GiB + 8 * PAGE_SIZE};
+	struct area *a, *b, *c;
 
 	sim_boot(&(struct sim_config){0});
-	a = area_alloc(3, 1);
-	b = area_alloc(3, 1);
-	c = area_alloc(3, 1);
-	for (struct area *x = a; x; x = x == a ? b : x == b ? c : NULL)
-		x->name = "test";
-	EXPECT_PANIC("inside area 'test'", area_unmap_begin(a->start + PAGE_SIZE, 1));
-	EXPECT_PANIC("inside area 'test'", area_unmap_begin(a->start + 3 * PAGE_SIZE, 1));
-	EXPECT_PANIC("inside area 'test'", area_unmap_begin(a->start + 1, 1));
-	EXPECT_PANIC("nothing is mapped", area_unmap_begin(c->start + 4 * PAGE_SIZE, 1));
-	EXPECT_PANIC("nothing is mapped", area_unmap_begin(DIRECT_BASE, 1));
-	ok(area_unmap_begin(b->start, 77) == b && b->state == AREA_CLEARED,
-	   "a live area is cleared");
-	ok(b->unmapper == 77 && b->unmapped_at, "by whom, and when, is kept");
-	ok(area_find(b->start, &copy) && copy.state == AREA_CLEARED && copy.unmapper == 77,
-	   "and found");
-	EXPECT_PANIC("double unmap of area 'test'", area_unmap_begin(b->start, 1));
-	area_free(b);
-	EXPECT_PANIC("nothing is mapped", area_unmap_begin(a->start + 4 * PAGE_SIZE, 1));
-	EXPECT_PANIC("freed twice", area_free(b));
+	a = area_alloc(3, 1, r, true);
+	ok(a && a->start == r.lo && a->pte && a->alias == alias_of(a->start), "at its start");
+	b = area_alloc(3, 1, r, true);
+	ok(b && b->start == r.lo + 4 * PAGE_SIZE && b->pte == a->pte + 4, "and to its end");
+	ok(!area_alloc(1, 1, r, true), "then it is full");
+	c = alloc(1, 1);
+	is_u64(c->start, VMAP_BASE, "not so the rest");
 	area_free(a);
+	ok(!area_alloc(4, 1, r, false), "a guard belongs to it");
+	ok(!area_alloc(1, 512, (struct area_range){r.lo + PAGE_SIZE, r.hi}, false), "so alignment");
+	a = area_alloc(2, 2, (struct area_range){r.lo + PAGE_SIZE, r.hi + GiB}, false);
+	is_u64(a->start, r.hi, "the next aligned hole");
 	area_free(c);
+	c = area_alloc(512, 1, (struct area_range){VMAP_BASE + PAGE_SIZE, VMAP_END}, true);
+	ok(c->start == VMAP_BASE + PAGE_SIZE && !c->pte, "across two tables there is no pointer");
+	area_free(a);
+	area_free(b);
+	area_free(c);
+	ok(agrees() && !area_check(), "all of it comes home");
+}
+
+/* Each page of a carved area, the guard too, knows its owner; of a free one it knows none. */
+static void test_owner(void)
+{
+	struct area *a, *b;
+
+	sim_boot(&(struct sim_config){0});
+	ok(!area_of(VMAP_BASE) && !area_of(VMAP_END) && !area_of(0), "nobody's");
+	a = alloc(600, 1);
+	b = alloc(1, 1);
+	ok(area_of(a->start) == a && area_of(a->start + 600 * PAGE_SIZE + 4095) == a &&
+		   area_of(b->start) == b,
+	   "every page knows its area");
+	ok(!area_of(area_end(b)), "the next one none");
+	area_free(a);
+	ok(!area_of(VMAP_BASE) && area_of(b->start) == b, "as those that were freed");
+	EXPECT_PANIC("is freed, but is free", {
+		atomic_set(&b->word, area_word(AREA_FREE, 0, 0, NULL));
+		area_free(b);
+	});
+	EXPECT_PANIC("is freed, but is live", {
+		atomic_set(&b->word, area_word(AREA_LIVE, 0, 0, NULL));
+		area_free(b);
+	});
+	area_free(b);
 	ok(agrees(), "all of it comes home");
 }
 
@@ -220,7 +262,7 @@ static void test_no_memory(void)
 		for (u64 k = 1;; k++) {
 			was = sim_snapshot();
 			frame_inject_failure(k);
-			a = area_alloc(n % 7 + 1, align);
+			a = alloc(n % 7 + 1, align);
 			if (frame_inject_failure(0)) /* not that many were asked for */
 				break;
 			if (a)
@@ -256,7 +298,7 @@ static void test_random(void)
 			u64 align = aligned ? 1ull << sim_random(10) : 1;
 			unsigned index;
 			u64 at = model_fit(pages + 1, align, &index);
-			struct area *a = area_alloc(pages, align);
+			struct area *a = alloc(pages, align);
 
 			bad += !a || a->start != va_of(at);
 			if (a)
@@ -264,8 +306,7 @@ static void test_random(void)
 		} else if (nr_taken) {
 			struct taken t = model_remove(sim_random(nr_taken));
 
-			if (sim_random(2))
-				bad += area_unmap_begin(va_of(t.at), 5) != t.a;
+			bad += area_of(va_of(t.at)) != t.a;
 			area_free(t.a);
 		}
 		bad += step % 20 == 0 && (!agrees() || area_check());
@@ -301,7 +342,7 @@ static void worker(void *arg __attribute__((unused)))
 
 	for (unsigned step = 0; step < 200; step++) {
 		if (n < ARRAY_SIZE(mine) && sim_random(2)) {
-			mine[n] = area_alloc(1 + sim_random(20), 1);
+			mine[n] = alloc(1 + sim_random(20), 1);
 			take(mine[n++]);
 		} else if (n) {
 			give(mine[--n]);
@@ -327,7 +368,8 @@ int main(void)
 	sim_scenario("one", test_one);
 	sim_scenario("refused", test_refused);
 	sim_scenario("aligned", test_aligned);
-	sim_scenario("unmap_begin", test_unmap_begin);
+	sim_scenario("range", test_range);
+	sim_scenario("owner", test_owner);
 	sim_scenario("no memory", test_no_memory);
 	for (seed = 1; seed <= 4; seed++) {
 		aligned = seed % 2;

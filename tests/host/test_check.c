@@ -7,18 +7,20 @@
 // links: mm/*.c tests/host/sim*.c
 #include "mm/area.h"
 #include "mm/check.h"
+#include "mm/chunk.h"
 #include "mm/early.h"
 #include "mm/frame.h"
 #include "mm/lazy.h"
 #include "mm/pagetable.h"
+#include "mm/park.h"
 #include "mm/vmap.h"
 #include "tests/host/sim.h"
 
 static struct frame *f[4], *free_frame, *cached_frame, *block;
 static vaddr_t va, dev;
-static void *lazy_va;
+static void *lazy_va, *other; /* other: the third frame once more */
 
-static u64 *entry_of(vaddr_t at, int want)
+static u64 *entry_at(vaddr_t at, int want)
 {
 	struct pt_walk w;
 
@@ -36,6 +38,7 @@ static void boot(void)
 	dev = (vaddr_t)vmap_pfn(pfn_make(0xfe000), 2, VM_W | VM_UC, "device");
 	lazy_va = vmap(f, 2, VM_R);
 	vunmap(lazy_va);
+	other = vmap(&f[2], 1, VM_W);
 	block = frame_alloc(5, 0);
 	cached_frame = frame_alloc(0, 0);
 	frame_free(cached_frame, 0);
@@ -91,9 +94,9 @@ static void test_vmap_entries(void)
 	u64 *e, *guard, *lazy;
 
 	boot();
-	e = entry_of(va, 1);
+	e = entry_at(va, 1);
 	guard = e + 3;
-	lazy = entry_of((vaddr_t)lazy_va, 1);
+	lazy = entry_at((vaddr_t)lazy_va, 1);
 	damage(e, 0, "an entry of a live area is missing");
 	damage(e, *e & ~PTE_P, "an entry is not present, yet not zero");
 	damage(guard, 0x1ull << 62, "a software bit is left in an entry that is not present");
@@ -107,21 +110,42 @@ static void test_vmap_entries(void)
 	damage(guard, frame_paddr(f[0]) | pte_leaf_bits(VM_W, 1), "a guard page is mapped");
 	damage(lazy, frame_paddr(f[0]) | pte_leaf_bits(VM_R, 1), "a cleared area has an entry");
 	damage(lazy + 20, frame_paddr(f[0]) | pte_leaf_bits(VM_R, 1), "a free area has an entry");
-	e = entry_of(dev, 1);
+	e = entry_at(dev, 1);
 	damage(e, 0, "an entry of a device's area is missing");
 	damage(e, (*e & ~PTE_ADDR) | frame_paddr(f[3]), "a device's area maps RAM");
 }
 
 static void test_aliases(void)
 {
+	struct frame *table;
+	u64 head, second, one, two;
+
 	boot();
-	damage(&f[0]->aliases.v, 0, "a frame forgets its alias");
-	damage(&f[0]->aliases.v, 2, "a frame counts an alias that is not there");
-	damage(&f[3]->aliases.v, 1, "an unmapped frame counts an alias");
-	damage(&free_frame->aliases.v, 1, "a free frame counts an alias");
-	damage(&frames[kernel_root.n].aliases.v, 1, "a page table has an alias");
-	damage(&pfn_frame(pt_leaf_table(kernel_root, va))->aliases.v, ~0ull,
-	       "a table's count is below zero");
+	one = alias_of(va);
+	two = alias_of((vaddr_t)other);
+	table = pfn_frame(pt_leaf_table(kernel_root, va));
+	damage(&f[0]->alias.v, 0, "a frame forgets its alias");
+	damage(&f[0]->alias.v, one + 1, "a frame names its neighbour's page");
+	damage(&f[0]->alias.v, one | ALIAS_NOMAP, "a frame in use says it may not be mapped");
+	damage(&f[0]->alias.v, one & ~ALIAS_BUSY, "a frame with an alias is not busy");
+	damage(&f[3]->alias.v, alias_of(va + 9 * PAGE_SIZE), "an unmapped frame has an alias");
+	damage(&f[3]->alias.v, ALIAS_BUSY, "a frame is busy with nothing");
+	damage(&f[3]->alias.v, ALIAS_BUSY | ALIAS_NOMAP, "a frame in use may not be mapped");
+	damage(&free_frame->alias.v, 0, "a free frame may be mapped");
+	damage(&cached_frame->alias.v, 0, "a cached frame may be mapped");
+	damage(&free_frame->alias.v, ALIAS_NOMAP | two, "a free frame has an alias");
+	damage(&table->alias.v, 0, "a page table may be mapped");
+	damage(&table->alias.v, ALIAS_NOMAP | two, "a page table has an alias");
+	head = f[2]->alias.v;
+	second = alias_index(head) == alias_index(two) ? alias_index(one) + 2 : alias_index(two);
+	KASSERT(head & ALIAS_CHAIN, "no chain");
+	damage(&f[2]->alias.v, head & ~ALIAS_CHAIN, "a chain is cut behind its head");
+	damage(&f[2]->alias.v, (head & ~ALIAS_LOW) | second, "a chain begins in its middle");
+	damage_u32(&record_of(alias_va(second))->prev, 0, "a chain's back link is missing");
+	damage_u32(&record_of(alias_va(second))->next, (u32)alias_index(head),
+		   "a chain is a circle");
+	damage_u32(&record_of(alias_va(alias_index(head)))->next, (u32)alias_index(head) + 50,
+		   "a chain leads elsewhere");
 }
 
 static void test_static_map(void)
@@ -130,28 +154,28 @@ static void test_static_map(void)
 	u64 *e;
 
 	boot();
-	e = entry_of(text, 1);
+	e = entry_at(text, 1);
 	damage(e, *e | PTE_W, "text is writable");
 	damage(e, *e | PTE_NX, "text is not executable");
 	damage(e, 0, "a page of text is missing");
 	damage(e, *e + PAGE_SIZE, "a page of text maps the next one's frame");
-	e = entry_of(data, 1);
+	e = entry_at(data, 1);
 	damage(e, *e & ~PTE_NX, "data is executable");
 	damage(e, *e & ~PTE_W, "data is read-only");
 	damage(e + 1, (*e & ~PTE_ADDR) | (sim_image.stack_guard - IMAGE_BASE),
 	       "the stack guard is mapped");
-	e = entry_of(sim_image.end - PAGE_SIZE, 1);
+	e = entry_at(sim_image.end - PAGE_SIZE, 1);
 	damage(e + 1, *e + PAGE_SIZE, "the image goes on after its end");
-	e = entry_of(DIRECT_BASE + text - IMAGE_BASE, 1);
+	e = entry_at(DIRECT_BASE + text - IMAGE_BASE, 1);
 	damage(e, *e | PTE_W, "text is writable through the direct map");
-	e = entry_of(DIRECT_BASE + 16 * MiB, 2);
+	e = entry_at(DIRECT_BASE + 16 * MiB, 2);
 	damage(e, *e & ~PTE_NX, "the direct map is executable");
 	damage(e, *e + 2 * MiB, "the direct map maps another address");
 	damage(e, 0, "a part of the direct map is missing");
 	damage(e, *e & ~PTE_W, "a part of the direct map is read-only");
-	e = entry_of(DIRECT_BASE + 23 * MiB, 2);
+	e = entry_at(DIRECT_BASE + 23 * MiB, 2);
 	damage(e + 1, *e + 2 * MiB, "the direct map goes on beyond its limit");
-	e = entry_of(FRAMES_BASE + 0x100 * sizeof(struct frame), 1);
+	e = entry_at(FRAMES_BASE + 0x100 * sizeof(struct frame), 1);
 	damage(e, *e & ~PTE_NX, "the frame array is executable");
 	damage(e, (*e & ~PTE_ADDR) | frame_paddr(f[3]), "the frame array lies in a frame in use");
 }
@@ -162,8 +186,8 @@ static void test_links(void)
 	u64 *link, *top;
 
 	boot();
-	link = entry_of(va, 2);
-	top = entry_of(va, 4);
+	link = entry_at(va, 2);
+	top = entry_at(va, 4);
 	leaf_table = paddr_to_pfn(*link & PTE_ADDR);
 	damage(link, (*link & ~PTE_ADDR) | SIM_PHYS_MAX >> 1, "a link leads to what is not RAM");
 	damage(link, (*link & ~PTE_ADDR) | frame_paddr(f[3]), "a link leads to a frame in use");
@@ -201,48 +225,78 @@ static void test_frames(void)
 	damage_u32(&free_frame->next, (u32)frame_pfn(free_frame).n, "a free list is a circle");
 }
 
-/*
- * Areas are in the direct map: found by walking the frames of their pool is too much; their
- * copies tell.
- */
-static struct area *area_at(vaddr_t at)
-{
-	struct area *a = area_alloc(1, 1), *found;
-
-	for (found = a->prev; found && found->start != at; found = found->prev)
-		;
-	area_free(a);
-	KASSERT(found, "no area at %#lx", at);
-	return found;
-}
-
 static void test_areas(void)
 {
 	struct area *a, *lazy, *all_free;
+	u64 w, w_lazy;
 
 	boot();
-	a = area_at(va);
-	lazy = area_at((vaddr_t)lazy_va);
-	all_free = lazy->next;
-	KASSERT(all_free->state == AREA_FREE && lazy->state == AREA_CLEARED, "states");
-	damage(&a->span, a->span + 1, "areas overlap");
-	damage(&a->span, a->span - 1, "a page belongs to no area");
+	a = area_of(va);
+	lazy = area_of((vaddr_t)lazy_va);
+	for (all_free = lazy; word_state(all_free->word.v) != AREA_FREE;)
+		all_free = all_free->next;
+	w = a->word.v;
+	w_lazy = lazy->word.v;
+	KASSERT(word_state(w) == AREA_LIVE && word_state(w_lazy) == AREA_CLEARED, "states");
+	damage_u32(&a->span, a->span + 1, "areas overlap");
+	damage_u32(&a->span, a->span - 1, "a page belongs to no area");
 	damage(&a->start, a->start + PAGE_SIZE, "an area starts elsewhere");
-	damage(&a->pages, a->pages - 1, "an area maps more than it says");
-	damage_u32((u32 *)&a->state, AREA_FREE, "a live area is free");
-	damage_u32((u32 *)&a->state, AREA_CLEARED, "a live area is cleared");
-	damage_u32((u32 *)&lazy->state, AREA_FREE, "a lazy area is free");
-	damage_u32((u32 *)&lazy->state, AREA_LIVE, "a lazy area is live");
-	damage_u32(&a->prot, VM_R, "a writable area says it is read-only");
+	damage_u32(&a->pages, a->pages - 1, "an area maps more than it says");
+	damage_u32(&a->pages, a->pages + 1, "an area has no guard");
+	damage(&a->word.v, w ^ (AREA_LIVE ^ AREA_FREE), "a live area is free");
+	damage(&a->word.v, w ^ (AREA_LIVE ^ AREA_CLEARED), "a live area is cleared");
+	damage(&a->word.v, w ^ (AREA_LIVE ^ AREA_LAZY), "a live area is lazy, though not listed");
+	damage(&a->word.v, w | AREA_LISTED, "a live area is listed on no list");
+	damage(&a->word.v, w | AREA_BUSY, "an area is busy while all is at rest");
+	damage(&a->word.v, w | AREA_KIND_MASK, "an area is of no known kind");
+	damage(&lazy->word.v, w_lazy ^ (AREA_CLEARED ^ AREA_FREE), "a cleared area is free");
+	damage(&lazy->word.v, w_lazy ^ (AREA_CLEARED ^ AREA_LIVE), "a cleared area is live");
+	damage(&a->word.v, w ^ (VM_R ^ VM_W) << AREA_PROT_SHIFT,
+	       "a writable area says it is read-only");
 	damage(&all_free->max_free, all_free->max_free + 1,
 	       "the largest hole below a node is wrong");
 	damage(&a->priority, a->priority ^ ~0ull >> 1, "the tree is no heap");
 	damage((u64 *)&lazy->prev, (u64)all_free, "the chain's back link is wrong");
-	damage(&all_free->span, all_free->span - 1, "the areas end early");
-	a = area_alloc(1, 1);
-	area_unmap_begin(a->start, 1);
+	damage_u32(&all_free->span, all_free->span - 1, "the areas end early");
+	damage((u64 *)&record_of(va)->area, (u64)lazy, "a page names another area");
+	damage((u64 *)&record_of(va + 3 * PAGE_SIZE)->area, 0, "a guard names none");
+	damage((u64 *)&record_of(area_end(lazy) + 100 * PAGE_SIZE)->area, (u64)lazy,
+	       "a free page names an area");
+}
+
+/* Lists of areas: one lost, one twice, one where it does not belong, a circle. */
+static void test_lists(void)
+{
+	struct area *lazy, *a;
+	u64 *head;
+
+	boot();
+	lazy = area_of((vaddr_t)lazy_va);
+	a = area_of(va);
+	head = &parks[0].class[1].cleared.v;
+	KASSERT(*head == (u64)lazy, "where is it?");
+	damage(head, 0, "a cleared area is on no list");
+	damage(head, (u64)a, "a live area is on the list of cleared ones");
+	damage(head, 0x1234, "a list leads nowhere");
+	damage((u64 *)&lazy->parked, (u64)lazy, "a list is a circle");
+	damage(&parks[1].class[1].ready.v, (u64)lazy, "a cleared area is on two lists");
+	damage(&parks[0].class[2].cleared.v, (u64)lazy, "an area is in another size's class");
+	damage(&parks[0].lazy.v, (u64)lazy, "an area that is not listed is on the lazy list");
+	a = area_alloc(1, 1, AREA_ANYWHERE, false);
 	ok(mm_check(false), "found: a cleared area that nobody will free");
 	area_free(a);
+	lazy_set_policy(LAZY_PTE);
+	vunmap(other);
+	other = vmap(&f[3], 1, VM_W); /* lazy is what was mapped under that policy */
+	vunmap(other);
+	a = area_of((vaddr_t)other);
+	KASSERT(word_state(a->word.v) == AREA_LAZY, "it is %s", area_state_name(a));
+	damage(&parks[0].lazy.v, 0, "a lazy area is on no list");
+	damage((u64 *)&a->parked, (u64)a, "the lazy list is a circle");
+	damage(&parks[3].lazy.v, (u64)a, "a lazy area is on two lists");
+	damage(&a->word.v, a->word.v & ~AREA_LISTED, "a lazy area says it is not listed");
+	damage(entry_at((vaddr_t)other, 1), 0, "a lazy area has lost its entry");
+	damage(&a->word.v, a->word.v ^ (AREA_LAZY ^ AREA_CLEARED), "a cleared area has entries");
 }
 
 int main(void)
@@ -254,5 +308,6 @@ int main(void)
 	sim_scenario("links", test_links);
 	sim_scenario("frames", test_frames);
 	sim_scenario("areas", test_areas);
+	sim_scenario("lists", test_lists);
 	return done_testing();
 }

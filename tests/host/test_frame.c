@@ -7,6 +7,7 @@
 // links: mm/*.c tests/host/sim*.c
 #include "mm/early.h"
 #include "mm/frame.h"
+#include "mm/vmap.h"
 #include "tests/host/sim.h"
 
 #define MANY 20000
@@ -56,6 +57,7 @@ static void test_orders(void)
 static void test_misuse(void)
 {
 	struct frame *f, *g, *big;
+	void *a, *b;
 
 	sim_boot(&(struct sim_config){0});
 	f = frame_alloc(0, 0);
@@ -84,12 +86,17 @@ static void test_misuse(void)
 	EXPECT_PANIC("is a page table", frame_free(pfn_frame(kernel_root), 0));
 	EXPECT_PANIC("is not RAM", frame_free(frames + 1, 0));
 	EXPECT_PANIC("is not RAM", frame_free(frames + (1 << 27), 0));
-	atomic_fetch_add(&g->aliases, 2);
+	a = vmap(&g, 1, VM_R);
+	b = vmap(&g, 1, VM_R);
 	EXPECT_PANIC("still mapped 2 times", frame_free(g, 0));
-	atomic_fetch_add(&g->aliases, -2ull);
-	atomic_fetch_add(&big[7].aliases, 1);
+	EXPECT_PANIC("still mapped 2 times", frame_free_many(&g, 1));
+	vunmap(a);
+	EXPECT_PANIC("still mapped 1 times", frame_free(g, 0));
+	vunmap(b);
+	f = big + 7;
+	a = vmap(&f, 1, VM_R);
 	EXPECT_PANIC("still mapped 1 times", frame_free(big, 3));
-	atomic_fetch_add(&big[7].aliases, -1ull);
+	vunmap(a);
 	frame_free(g, 0);
 	frame_free(big, 3);
 	ok(!frame_check(), "and afterwards all is well");

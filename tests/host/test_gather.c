@@ -5,6 +5,7 @@
  */
 // links: mm/*.c tests/host/sim*.c
 #include "mm/gather.h"
+#include "mm/shootdown.h"
 #include "tests/host/sim.h"
 
 static struct gather flushed;
@@ -75,8 +76,8 @@ static void test_full(void)
 	sim_mmu_ops.flush = record;
 	gather_begin(&g);
 	for (unsigned i = 0; i <= GATHER_RANGES; i++)
-		gather_add(&g, VMAP_BASE + i * GiB, 1, i);
-	ok(g.full && g.pages == GATHER_RANGES + 1 && g.stamp == GATHER_RANGES,
+		gather_add(&g, VMAP_BASE + i * GiB, 1, 1 + i);
+	ok(g.full && g.pages == GATHER_RANGES + 1 && g.stamp == GATHER_RANGES + 1,
 	   "a range too many: all");
 	gather_add(&g, VMAP_BASE, 5, 99);
 	ok(g.full && g.pages == GATHER_RANGES + 6 && g.stamp == 99, "pages and stamps still count");
@@ -94,6 +95,25 @@ static void test_full(void)
 	gather_end(&g);
 }
 
+/* Linux had this bug (its commit aa44284960d5): a generation of 0, "not known", passed for a very old one. */
+static void test_unknown(void)
+{
+	struct gather g;
+
+	sim_boot(&(struct sim_config){.cpus = 2});
+	sim_mmu_ops.flush = record;
+	shootdown_flush_local();
+	gather_begin(&g);
+	gather_add(&g, VMAP_BASE, 1, 0);
+	is_u64(g.stamp, shootdown_clock(), "cleared nobody knows when: perhaps just now");
+	gather_add(&g, VMAP_BASE, 1, 1);
+	is_u64(g.stamp, shootdown_clock(), "and what was cleared earlier does not change that");
+	gather_flush(&g);
+	gather_add_all(&g, 0);
+	is_u64(g.stamp, shootdown_clock(), "the same for everything");
+	gather_flush(&g);
+}
+
 static void test_random(void)
 {
 	struct flush_range added[40];
@@ -108,7 +128,7 @@ static void test_random(void)
 
 		gather_begin(&g);
 		for (unsigned k = 0; k < n; k++) {
-			u64 s = sim_random(1000);
+			u64 s = 1 + sim_random(1000);
 
 			added[k].start = VMAP_BASE + sim_random(100000) * PAGE_SIZE;
 			added[k].pages = 1 + sim_random(i % 3 ? 2 : 20);
@@ -132,6 +152,7 @@ int main(void)
 {
 	sim_scenario("list", test_list);
 	sim_scenario("full", test_full);
+	sim_scenario("unknown", test_unknown);
 	sim_scenario("random", test_random);
 	return done_testing();
 }

@@ -1,41 +1,34 @@
 // SPDX-License-Identifier: MIT
 /*
- * mm/lazy.c against mm/lazy.h, with areas that were never mapped: who waits how long, what brings
- * them home, and at what price in flushes.
+ * mm/lazy.c against mm/lazy.h: who waits how long under which policy, what brings addresses back,
+ * and at what price in flushes; settings changed while the machine runs. What a purge and a revival
+ * do to each other: test_revive.c. The lists themselves: test_park.c.
  */
 // links: mm/*.c tests/host/sim*.c
 #include "mm/check.h"
-#include "mm/frame.h"
-#include "mm/lazy.h"
+#include "mm/kmap.h"
+#include "mm/park.h"
 #include "mm/shootdown.h"
-#include "tests/host/sim.h"
+#include "mm/vmalloc.h"
+#include "mm/vmap.h"
+#include "tests/host/mapping.h"
 
-/* An area of n pages, cleared, as vunmap() hands it over. */
-static struct area *cleared(u64 n)
-{
-	struct area *a = area_alloc(n, 1);
-
-	a->name = "test";
-	return area_unmap_begin(a->start, 1);
-}
-
-static u64 waiting(void)
+static struct lazy_stats stats(void)
 {
 	struct lazy_stats st;
-	struct area_stats as;
 
 	lazy_stats(&st);
-	area_stats(&as);
-	KASSERT(as.nr[AREA_CLEARED] == st.areas, "%lu areas cleared, %lu on the list",
-		as.nr[AREA_CLEARED], st.areas);
-	return st.pages;
+	return st;
 }
 
-static void all_quiet(unsigned nr)
+/* n pages are mapped and unmapped. => where they were */
+static vaddr_t pass(unsigned n)
 {
-	for (unsigned cpu = 0; cpu < nr; cpu++)
-		sim_raise(cpu, SIM_TICK);
-	sim_settle();
+	void *va = vmap(f, n, VM_W);
+
+	KASSERT(va, "no mapping");
+	vunmap(va);
+	return (vaddr_t)va;
 }
 
 static void test_names(void)
@@ -43,150 +36,177 @@ static void test_names(void)
 	enum lazy_policy p = LAZY_TLB;
 
 	ok(!lazy_policy_parse("off", &p) && p == LAZY_OFF, "off");
+	ok(!lazy_policy_parse("pte", &p) && p == LAZY_PTE, "pte");
 	ok(!lazy_policy_parse("tlb", &p) && p == LAZY_TLB, "tlb");
 	ok(lazy_policy_parse("", &p) == -EINVAL && lazy_policy_parse("tlbx", &p) == -EINVAL &&
 		   lazy_policy_parse("OFF", &p) == -EINVAL && p == LAZY_TLB,
 	   "anything else is -EINVAL and sets nothing");
 	is_str(lazy_policy_name(LAZY_OFF), "off", "the name of off");
 	is_str(lazy_policy_name(LAZY_TLB), "tlb", "the name of tlb");
+	is_str(lazy_policy_name(LAZY_PTE), "pte", "the name of pte");
 }
 
 static void test_waiting(void)
 {
-	struct lazy_stats st;
-	struct area *a;
+	vaddr_t a, b;
 
-	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 100});
-	lazy_stats(&st);
-	ok(st.policy == LAZY_TLB && st.max_pages == 100 && !st.areas && !st.pages &&
-		   !st.oldest_stamp,
+	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 1000});
+	get_frames(200);
+	ok(stats().policy == LAZY_TLB && stats().max_pages == 1000 && !stats().areas &&
+		   !stats().pages,
 	   "at first nothing waits");
-	is_u64(lazy_purge() + lazy_reclaim(), 0, "nothing comes home");
-	is_u64(counter_sum(CNT_shootdown) + counter_sum(CNT_purge), 0, "and costs nothing");
-	a = cleared(10);
-	lazy_add(a);
-	lazy_stats(&st);
-	ok(st.areas == 1 && st.pages == 10 && st.peak_pages == 10 && st.oldest_stamp == a->stamp &&
-		   a->stamp,
-	   "one area waits, stamped");
-	lazy_add(cleared(20));
-	is_u64(waiting(), 30, "two wait");
-	is_u64(lazy_reclaim(), 0, "and are not reclaimed before all CPUs have flushed");
-	sim_raise(0, SIM_TICK);
+	is_u64(lazy_purge(PURGE_FLUSH), 0, "nothing comes home");
+	is_u64(counter_sum(CNT_shootdown), 0, "and costs nothing");
+	a = pass(10);
+	ok(stats().areas == 1 && stats().pages == 10, "one area waits");
+	b = pass(200);
+	ok(stats().areas == 2 && stats().pages == 210 && stats().peak_pages >= 210, "two do");
+	ok(pass(10) != a && stats().pages == 220, "none is used before all CPUs have flushed");
+	sim_raise(1, SIM_TICK);
 	sim_settle();
-	is_u64(lazy_reclaim(), 0, "one CPU is not all");
-	all_quiet(2);
-	is_u64(lazy_reclaim(), 30, "then they are");
-	is_u64(counter_sum(CNT_reclaim_areas), 2, "two areas");
+	is_u64(stats().areas, 3, "one CPU is not all");
+	all_quiet();
+	is_u64(stats().areas, 0, "then none waits");
 	is_u64(counter_sum(CNT_shootdown) + counter_sum(CNT_ipi_sent), 0, "with no shootdown");
-	lazy_stats(&st);
-	ok(!st.areas && !st.pages && st.peak_pages == 30, "the peak is remembered");
-	lazy_add(cleared(1));
-	lazy_stats(&st);
-	is_u64(st.peak_pages, 30, "also when less waits again");
-	lazy_purge();
-	is_u64(mm_check(false), 0, "mm_check() agrees");
-}
-
-static void test_order(void)
-{
-	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 100});
-	lazy_add(cleared(1));
-	lazy_add(cleared(2));
-	all_quiet(2);
-	lazy_add(cleared(4));
-	is_u64(lazy_reclaim(), 3, "what was cleared before the flushes comes home");
-	is_u64(waiting(), 4, "what was cleared after them waits");
-	irq_disable();
-	is_u64(lazy_reclaim(), 0, "reclaiming is for any context");
-	irq_enable();
-	is_u64(lazy_purge(), 4, "a purge takes the rest");
-}
-
-static void test_purge(void)
-{
-	u64 full;
-
-	sim_boot(&(struct sim_config){.cpus = 3, .lazy_max_pages = 100});
-	full = counter_sum(CNT_tlb_full);
-	lazy_add(cleared(2));
-	lazy_add(cleared(3));
-	is_u64(lazy_purge(), 5, "a purge brings all home");
-	is_u64(counter_sum(CNT_shootdown), 1, "by one shootdown");
-	ok(counter_sum(CNT_tlb_page) == 15 && counter_sum(CNT_tlb_full) == full,
-	   "of exact pages on each CPU");
-	is_u64(counter_sum(CNT_purge_areas), 2, "two areas");
-	is_u64(lazy_purge(), 0, "the next has nothing to do");
-	is_u64(counter_sum(CNT_shootdown), 1, "and does nothing");
-	for (unsigned i = 0; i < 40; i++)
-		lazy_add(cleared(1));
-	is_u64(lazy_purge(), 40, "forty areas");
-	is_u64(counter_sum(CNT_shootdown_full), 1, "are one full flush");
-}
-
-static void test_threshold(void)
-{
-	u64 shootdowns;
-
-	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 10});
-	lazy_add(cleared(10));
-	is_u64(waiting(), 10, "the threshold itself may wait");
-	lazy_add(cleared(1));
-	is_u64(waiting(), 0, "one page more is a purge of all");
-	is_u64(counter_sum(CNT_purge), 1, "one purge");
-	lazy_add(cleared(9));
-	all_quiet(2);
-	shootdowns = counter_sum(CNT_shootdown);
-	lazy_add(cleared(5));
-	is_u64(waiting(), 5, "what the CPUs have flushed by themselves comes home first");
-	is_u64(counter_sum(CNT_shootdown), shootdowns, "and that was enough: no shootdown");
-	lazy_set_max(0);
-	lazy_add(cleared(1));
-	is_u64(waiting(), 0, "a threshold of 0 lets nothing wait");
-	lazy_add(cleared(5000));
-	is_u64(waiting(), 0, "nor does one that is smaller than the area");
-}
-
-static void test_policy(void)
-{
-	sim_boot(&(struct sim_config){.cpus = 2});
-	lazy_add(cleared(3));
-	lazy_set_policy(LAZY_OFF);
-	ok(lazy_policy() == LAZY_OFF && !waiting(), "a change of policy purges first");
-	lazy_set_policy(LAZY_TLB);
-	is_u64(lazy_policy(), LAZY_TLB, "and back");
+	is_u64(pass(200), b, "and the addresses are used again");
+	is_u64(lazy_purge(PURGE_PTES), 0, "no entry was left to clear");
+	is_u64(counter_sum(CNT_shootdown), 0, "nor a flush asked for");
+	lazy_purge(PURGE_FLUSH);
+	ok(!stats().pages && counter_sum(CNT_shootdown) == 1, "now it was");
+	lazy_purge(PURGE_FLUSH);
+	is_u64(counter_sum(CNT_shootdown), 1, "the same is not flushed twice (Linux a09fad96ffb1)");
 	EXPECT_PANIC("interrupts off", {
 		irq_disable();
-		lazy_purge();
+		lazy_purge(PURGE_FLUSH);
 	});
+	irq_disable();
+	is_u64(lazy_purge(PURGE_PTES), 0, "the first phase is for any IRQ state");
+	irq_enable();
+	frame_free_many(f, 200);
+}
+
+/* A CPU that never passes a quiet point: what waits is bounded all the same. */
+static void test_bounded(void)
+{
+	u64 most = 0;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 64});
+	get_frames(4);
+	for (unsigned i = 0; i < 2000; i++) {
+		pass(4);
+		most = MAX(most, stats().pages);
+	}
+	ok(most <= (PARK_CHECKPOINTS + 1) * (32 + 4), "at most %lu pages waited", most);
+	ok(counter_sum(CNT_park_forced) > 10, "for too much did %lu times",
+	   counter_sum(CNT_park_forced));
+	ok(counter_sum(CNT_ipi_sent) <= counter_sum(CNT_park_forced),
+	   "each of which cost one interrupt");
+	ok(stats().peak_pages >= most, "the peak is known: %lu", stats().peak_pages);
+	lazy_set_max(0);
+	pass(4);
+	is_u64(stats().max_pages, 0, "a bound of 0 still lets the next two looks pass");
+	vm_unmap_aliases();
+	frame_free_many(f, 4);
+}
+
+/* Policies change while areas of each kind wait and live. */
+static void test_policy(void)
+{
+	static const enum lazy_policy order[] = {LAZY_PTE, LAZY_OFF, LAZY_TLB, LAZY_PTE,
+						 LAZY_TLB, LAZY_OFF, LAZY_PTE};
+	vaddr_t va, old;
+
+	sim_boot(&(struct sim_config){.cpus = 2});
+	get_frames(3);
+	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+		old = (vaddr_t)vmap(f, 3, VM_W);
+		lazy_set_policy(order[i]);
+		ok(lazy_policy() == order[i] && stats().policy == order[i] && !stats().areas,
+		   "a change to %s purges first", lazy_policy_name(order[i]));
+		ok(reads_right(1, old, f, 3), "and leaves what is live");
+		va = pass(2);
+		is_u64(state_of(va), order[i] == LAZY_PTE ? AREA_LAZY : AREA_CLEARED, "unmapped");
+		is_u64(sim_tlb_holders(va, 2).bits, order[i] == LAZY_TLB ? 3 : 0, "remembered");
+		is_u64(stats().uncleared_areas, order[i] == LAZY_PTE, "with its entries");
+		is_u64(faults(0, va, 2), order[i] == LAZY_OFF, "faults at once under off alone");
+		vunmap((void *)old);
+		is_u64(mm_check(false), 0, "mm_check() agrees");
+	}
+	is_u64(lazy_purge(PURGE_PTES), 2, "two entries were there to be cleared");
+	ok(!stats().uncleared_areas && faults(1, va, 2) == false, "they are, and remembered");
+	vm_unmap_aliases();
+	ok(faults(0, va, 2) && faults(1, va, 2), "then not");
+	frame_free_many(f, 3);
+}
+
+/* Every address is used once, and faults from then on, until there is no other. */
+static void test_poison(void)
+{
+	vaddr_t seen[20];
+
+	sim_boot(&(struct sim_config){.cpus = 2});
+	get_frames(3);
+	lazy_set_poison(true);
+	for (unsigned i = 0; i < 20; i++) {
+		seen[i] = pass(3);
+		for (unsigned k = 0; k < i; k++)
+			KASSERT(seen[i] != seen[k], "%#lx again", seen[i]);
+		if (!faults(0, seen[i], 3) || !faults(1, seen[i], 3))
+			ok(false, "a use after unmapping is not noticed");
+	}
+	is_u64(stats().quarantined, 20, "all are in quarantine");
+	EXPECT_PANIC("double unmap of area 'vmap'", vunmap((void *)seen[3]));
+	is_u64(mm_check(false), 0, "mm_check() agrees");
+	lazy_set_poison(false);
+	is_u64(stats().quarantined, 0, "until it ends");
+	is_u64(state_of(seen[0]), AREA_FREE, "then they are free");
+	frame_free_many(f, 3);
 }
 
 static u64 seed;
 
 static void worker(void *arg __attribute__((unused)))
 {
+	struct frame *mine[6];
+	void *va[4];
+	unsigned n = 0;
+
+	KASSERT(!frame_alloc_many(mine, 6, 0), "frames");
 	for (unsigned i = 0; i < 60; i++) {
-		switch (sim_random(6)) {
+		switch (sim_random(8)) {
 		case 0:
-			lazy_reclaim();
+			lazy_purge((enum purge_phase)sim_random(2));
 			break;
 		case 1:
 			shootdown_quiet_point();
 			break;
 		case 2:
-			lazy_purge();
+			lazy_set_policy((enum lazy_policy)sim_random(NR_LAZY_POLICIES));
+			break;
+		case 3:
+			lazy_set_max(sim_random(60));
 			break;
 		default:
-			lazy_add(cleared(1 + sim_random(5)));
+			if (n < ARRAY_SIZE(va) && sim_random(2))
+				va[n++] = vmap(mine, 1 + sim_random(6), VM_W);
+			else if (n)
+				vunmap(va[--n]);
 		}
 	}
+	while (n)
+		vunmap(va[--n]);
+	vm_unmap_aliases();
+	for (unsigned i = 0; i < 6; i++)
+		KASSERT(!(sim_tlb_frame_holders(frame_pfn(mine[i])).bits & sim_online().bits),
+			"purged, yet mapped by a TLB");
+	frame_free_many(mine, 6);
 }
 
 static void test_concurrent(void)
 {
 	u64 at_hand;
 
-	sim_boot(&(struct sim_config){.cpus = 3, .seed = seed, .lazy_max_pages = seed % 30});
+	sim_boot(&(struct sim_config){.cpus = 3, .seed = seed, .lazy_max_pages = 1 + seed % 30});
 	at_hand = mm_frames_at_hand();
 	sim.preempt = 1 + (u32)seed % 5;
 	sim.store_buffer = seed % 2;
@@ -195,63 +215,19 @@ static void test_concurrent(void)
 	sim_run();
 	sim_settle();
 	sim.preempt = 0;
-	lazy_purge();
-	ok(!waiting() && !mm_check(false) && mm_frames_at_hand() == at_hand,
-	   "seed %lu: 3 CPUs, all comes home", seed);
-}
-
-/*
- * Everything on the list when a purge was called is free when it returns, though others reclaim
- * meanwhile.
- */
-static struct area *mine;
-
-static void reclaimer(void *arg __attribute__((unused)))
-{
-	for (unsigned i = 0; i < 5; i++)
-		lazy_reclaim();
-}
-
-static void purger(void *arg)
-{
-	vaddr_t va = (vaddr_t)arg;
-	struct area a;
-
-	lazy_purge();
-	KASSERT(area_find(va, &a) && a.state == AREA_FREE, "purged, yet %s",
-		area_state_name(a.state));
-}
-
-static void test_purge_while_reclaiming(void)
-{
-	sim_boot(&(struct sim_config){.cpus = 2, .seed = seed});
-	for (unsigned round = 0; round < 100; round++) {
-		vaddr_t va;
-
-		sim.preempt = 0;
-		mine = cleared(1);
-		va = mine->start;
-		lazy_add(mine);
-		all_quiet(2);
-		sim.preempt = 2;
-		sim_spawn(0, purger, (void *)va);
-		sim_spawn(1, reclaimer, NULL);
-		sim_run();
-	}
-	ok(true, "seed %lu: purging while another CPU reclaims", seed);
+	vm_unmap_aliases();
+	ok(!stats().areas && !mm_check(false) && mm_frames_at_hand() == at_hand,
+	   "seed %lu: 3 CPUs, policies and bounds changed at any time", seed);
 }
 
 int main(void)
 {
 	sim_scenario("names", test_names);
 	sim_scenario("waiting", test_waiting);
-	sim_scenario("order", test_order);
-	sim_scenario("purge", test_purge);
-	sim_scenario("threshold", test_threshold);
+	sim_scenario("bounded", test_bounded);
 	sim_scenario("policy", test_policy);
-	for (seed = 1; seed <= 10; seed++)
+	sim_scenario("poison", test_poison);
+	for (seed = 1; seed <= 20; seed++)
 		sim_scenario("concurrent", test_concurrent);
-	for (seed = 1; seed <= 3; seed++)
-		sim_scenario("purge while reclaiming", test_purge_while_reclaiming);
 	return done_testing();
 }

@@ -11,13 +11,13 @@
 
 #define MANY 1000
 
-static struct pool pools[] = {
-	{"p16", 16, SPINLOCK_INIT("p16"), LIST_INIT(pools[0].partial), 0, 0},
-	{"p24", 24, SPINLOCK_INIT("p24"), LIST_INIT(pools[1].partial), 0, 0},
-	{"p200", 200, SPINLOCK_INIT("p200"), LIST_INIT(pools[2].partial), 0, 0},
-	{"p1000", 1000, SPINLOCK_INIT("p1000"), LIST_INIT(pools[3].partial), 0, 0},
-	{"p1024", 1024, SPINLOCK_INIT("p1024"), LIST_INIT(pools[4].partial), 0, 0},
-};
+#define POOL(i, bytes)                                                                \
+	{                                                                             \
+		.name = "p" #bytes, .size = bytes, .lock = SPINLOCK_INIT("p" #bytes), \
+		.partial = LIST_INIT(pools[i].partial)                                \
+	}
+
+static struct pool pools[] = {POOL(0, 16), POOL(1, 24), POOL(2, 200), POOL(3, 1000), POOL(4, 1024)};
 
 static u8 *object[MANY];
 

@@ -1,49 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
  * mm/shootdown.c against mm/shootdown.h. A stale translation is planted in TLBs by hand
- * (forget_me), so each test says exactly who holds what. The random tests at the end are the ones
- * that matter: CPUs that are interrupted at any shared access, late stores, late and reordered
- * IPIs, and after each claim the protocol makes ("covered", "returned") a look into every TLB.
+ * (tests/host/planting.h), so each test says exactly who holds what. The random tests at the end
+ * are the ones that matter: CPUs that are interrupted at any shared access, late stores, late and
+ * reordered IPIs, and after each claim the protocol makes ("covered", "returned") a look into every
+ * TLB. Idle CPUs have a file of their own, test_idle.c.
  */
 // links: mm/*.c tests/host/sim*.c
 #include "mm/shootdown.h"
 #include "mm/gather.h"
-#include "tests/host/sim.h"
-
-#define VA(n) (VMAP_BASE + (u64)(n)*PAGE_SIZE)
-
-static const pte_t anything = {0x200000 | PTE_P | PTE_W | PTE_G | PTE_NX};
-
-/* Every CPU of the mask remembers the page, whose entry is gone by now. */
-static void plant(vaddr_t va, u64 cpu_bits)
-{
-	unsigned cpu;
-
-	cpumask_for_each (cpu, ((cpumask_t){cpu_bits}))
-		sim_tlb_fill(cpu, va, 1, anything);
-}
-
-/* All that can walk the tables, on their way to being online or there. */
-static u64 everyone(void)
-{
-	u64 bits = 0;
-
-	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
-		if (sim_cpu_state(cpu) != SIM_CPU_ABSENT)
-			bits |= cpu_bit(cpu);
-	return bits;
-}
-
-static u64 holders(vaddr_t va)
-{
-	return sim_tlb_holders(va, 1).bits;
-}
-
-static void gather_one(struct gather *g, vaddr_t va, u64 pages)
-{
-	gather_begin(g);
-	gather_add(g, va, pages, shootdown_stamp());
-}
+#include "tests/host/planting.h"
 
 static void test_exact(void)
 {
@@ -136,6 +102,63 @@ static void test_skip(void)
 	gather_add(&g, VA(8), 1, shootdown_stamp());
 	shootdown(&g, cpus_online());
 	is_u64(holders(VA(8)), 0, "of two stamps the newer one decides");
+}
+
+/* The baseline: everybody, whatever they have proved, and they do it all again. */
+static void test_broadcast(void)
+{
+	enum shootdown_strategy s = SHOOTDOWN_FILTERED;
+	struct gather g;
+	u64 pages;
+
+	sim_boot(&(struct sim_config){.cpus = 4});
+	is_u64(shootdown_strategy(), SHOOTDOWN_FILTERED, "filtered is the default");
+	ok(!shootdown_strategy_parse("broadcast", &s) && s == SHOOTDOWN_BROADCAST, "parsed");
+	is_u64(shootdown_strategy_parse("loud", &s), (u64)-EINVAL, "there is no such strategy");
+	ok(!strcmp(shootdown_strategy_name(s), "broadcast"), "and named");
+	shootdown_set_strategy(s);
+	plant(VA(1), 0xf);
+	gather_one(&g, VA(1), 1);
+	for (unsigned cpu = 1; cpu < 4; cpu++) {
+		sim_on(cpu);
+		shootdown_flush_local();
+	}
+	sim_on(0);
+	pages = counter_sum(CNT_tlb_page);
+	shootdown(&g, cpus_online());
+	is_u64(counter_sum(CNT_ipi_sent), 3, "all are interrupted");
+	is_u64(counter_sum(CNT_shootdown_serve), 3, "and answer");
+	is_u64(counter_sum(CNT_tlb_page) - pages, 4, "having done what they were asked");
+	is_u64(counter_sum(CNT_shootdown_skip), 0, "nobody is left out");
+	is_u64(holders(VA(1)), 0, "the page is forgotten");
+	shootdown_set_strategy(SHOOTDOWN_FILTERED);
+	shootdown(&g, cpus_online());
+	is_u64(counter_sum(CNT_ipi_sent), 3, "filtered again: nobody is asked");
+}
+
+/* Xen's XSA-241: between the reading of a stamp and its use, this CPU serves a flush. */
+static void test_interrupted_stamp(void)
+{
+	u64 stamp;
+
+	sim_boot(&(struct sim_config){.cpus = 2});
+	plant(VA(1), 3);
+	stamp = shootdown_stamp();
+	for (unsigned cpu = 0; cpu < 2; cpu++) {
+		sim_on(cpu);
+		shootdown_flush_local();
+	}
+	ok(shootdown_covered(stamp) && !holders(VA(1)),
+	   "the entry went before the stamp: a flush after it counts");
+	stamp = shootdown_stamp();
+	for (unsigned cpu = 0; cpu < 2; cpu++) {
+		sim_on(cpu);
+		shootdown_flush_local();
+	}
+	plant(VA(2), 3); /* the entry is still there, and loaded again */
+	ok(shootdown_covered(stamp) && holders(VA(2)),
+	   "had the stamp been read first, it would be wrong: that is why it is not");
+	sim_on(0);
 }
 
 /* A stamp taken just before, and one just after, a CPU's flush: equal is not later. */
@@ -389,6 +412,9 @@ static void random_worker(void *arg __attribute__((unused)))
 			clear_and_wait(n);
 		}
 		sim_raise(sim_random(nr_cpus), SIM_TICK);
+		sim_raise(sim_random(nr_cpus), SIM_NMI);
+		if (!sim_random(8))
+			shootdown_set_strategy((enum shootdown_strategy)sim_random(2));
 		check_clocks();
 	}
 }
@@ -410,6 +436,7 @@ static void test_random(void)
 	sim.preempt = 1 + (u32)seed % 6;
 	sim.store_buffer = seed % 4 != 0;
 	sim.ipi_at_once = seed % 5 == 0;
+	sim.idles = seed % 3 == 0;
 	if (seed % 2) {
 		sim_cpu_power(5);
 		sim_spawn(5, join_late, NULL);
@@ -446,6 +473,8 @@ int main(void)
 	sim_scenario("full", test_full);
 	sim_scenario("subset", test_subset);
 	sim_scenario("skip", test_skip);
+	sim_scenario("broadcast", test_broadcast);
+	sim_scenario("interrupted stamp", test_interrupted_stamp);
 	sim_scenario("clock", test_clock);
 	sim_scenario("rules", test_rules);
 	sim_scenario("coalesced", test_coalesced);

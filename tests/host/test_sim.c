@@ -5,7 +5,8 @@
  *
  */
 // links: mm/*.c tests/host/sim*.c
-#include "mm/frame.h"
+#include "mm/chunk.h"
+#include "mm/kmap.h"
 #include "mm/pagetable.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
@@ -88,28 +89,72 @@ static void test_remember(void)
 	frame_free(f, 0);
 }
 
+/* A slot of kmap_local is in one CPU's tables: no other can remember it, by speculation or not. */
+static void test_remember_local(void)
+{
+	pte_t *e;
+	struct frame *f = NULL;
+	vaddr_t va;
+	u64 v;
+
+	sim_boot(&(struct sim_config){.cpus = 3});
+	e = kmap_local_entry(VMAP_PAGES + 1 + KMAP_LOCAL_SLOTS); /* CPU 1's first */
+	f = frame_alloc(0, FRAME_ZERO);
+	sim_on(1);
+	va = (vaddr_t)kmap_local(f);
+	is_u64(sim_read(0, va, &v), SIM_NOT_PRESENT, "its own CPU alone can read it");
+	is_u64(sim_read(1, va, &v), SIM_OK, "and does");
+	v = entry_clear(e);
+	is_u64(sim_tlb_holders(va, 1).bits, 2, "it alone remembers, though all speculate");
+	entry_restore(e, v);
+	kunmap_local((void *)va);
+	is_u64(sim_tlb_holders(va, 1).bits, 0, "until it has invalidated the page");
+	sim_on(0);
+	frame_free(f, 0);
+}
+
 /* The simulator's own watch: each rule broken once, by hand. */
 static void test_watch(void)
 {
 	struct frame *f, *g;
 	vaddr_t va;
 	pfn_t table;
+	pte_t *e;
 	u64 bits = pte_leaf_bits(VM_W, 1);
 
 	sim_boot(&(struct sim_config){.cpus = 2});
 	va = map_one(&f);
 	g = frame_alloc(0, FRAME_ZERO);
 	table = pt_leaf_table(kernel_root, va);
-	EXPECT_PANIC("set_run over", mmu->set_run(table, 0, &f, 1, bits));
+	e = entry_of(va);
+	EXPECT_PANIC("is written, but is 0x", entry_write(e, frame_paddr(f) | bits));
+	EXPECT_PANIC("its frame's alias word is", entry_write(e + 1, frame_paddr(f) | bits));
+	EXPECT_PANIC("its frame's alias word is", {
+		entry_clear(e);
+		entry_write(e, frame_paddr(g) | bits);
+	});
+	EXPECT_PANIC("is cleared, but is 0", entry_clear(e + 1));
+	EXPECT_PANIC("is no level-1 table", entry_clear(frame_virt(g)));
+	EXPECT_PANIC("maps frame", {
+		f->type = FRAME_CACHED;
+		entry_clear(e);
+		sim_tlb_invalidate_all(0);
+		sim_tlb_invalidate_all(1);
+		entry_write(e, frame_paddr(f) | bits);
+	});
 	EXPECT_PANIC("W and X", mmu->set_leaf(table, 9, (pte_t){PTE_P | PTE_W}));
 	EXPECT_PANIC("neither present nor zero", mmu->set_leaf(table, 9, (pte_t){PTE_W}));
 	EXPECT_PANIC("attached nowhere", mmu->set_leaf(frame_pfn(g), 0, (pte_t){0}));
 	EXPECT_PANIC("CPUs 0x3 remember its last mapping", {
-		mmu->clear_run(table, 0, 1);
-		mmu->set_run(table, 0, &g, 1, bits);
+		entry_clear(e);
+		entry_write(e, frame_paddr(f) | bits);
+	});
+	EXPECT_PANIC("no matter", {
+		entry_restore(e, entry_clear(e));
+		panic("no matter");
 	});
 	EXPECT_PANIC("becomes a page table, but CPUs 0x3", {
-		mmu->clear_run(table, 0, 1);
+		entry_clear(e);
 		mmu->attach_table(kernel_root, 1, PT_LEVELS, frame_pfn(f));
 	});
 	EXPECT_PANIC("not empty", {
@@ -266,6 +311,7 @@ int main(void)
 	sim_scenario("tlb", test_tlb);
 	sim_scenario("local entries", test_local_entries);
 	sim_scenario("remember", test_remember);
+	sim_scenario("remember local", test_remember_local);
 	sim_scenario("watch", test_watch);
 	sim_scenario("locks", test_locks);
 	sim_scenario("store buffer", test_store_buffer);

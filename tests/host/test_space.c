@@ -6,7 +6,9 @@
  */
 // links: mm/*.c tests/host/sim*.c
 #include "mm/early.h"
+#include "mm/alias.h"
 #include "mm/frame.h"
+#include "mm/kmap.h"
 #include "mm/pagetable.h"
 #include "mm/space.h"
 #include "tests/host/sim.h"
@@ -43,13 +45,13 @@ static u64 wrong_in_range(paddr_t start, paddr_t end)
 	u64 wrong = 0;
 
 	for (paddr_t pa = start; pa < end; pa += PAGE_SIZE) {
-		const struct frame *f = pfn_frame(paddr_to_pfn(pa));
+		struct frame *f = pfn_frame(paddr_to_pfn(pa));
 
 		if (pa < space_direct_limit())
 			wrong += !maps(DIRECT_BASE + pa, pa, !is_read_only(pa), false);
 		else
 			wrong += !unmapped(DIRECT_BASE + pa);
-		wrong += f->type > FRAME_TABLE || atomic_read(&f->aliases);
+		wrong += f->type > FRAME_TABLE || frame_aliases(f);
 	}
 	return wrong;
 }
@@ -106,7 +108,7 @@ static void check_rest(void)
 		   pte_present(pt_read(kernel_root, pt_index(FRAMES_BASE, 4))) &&
 		   pte_present(pt_read(kernel_root, pt_index(IMAGE_BASE, 4))) && !stray,
 	   "so have direct map, frame array and image; nothing else has");
-	is_u64(sim_tlb_root(0).n, kernel_root.n, "and the CPU runs on it");
+	is_u64(sim_tlb_root(0).n, kmap_local_root(0).n, "and the CPU runs on its copy of it");
 }
 
 static void check_everything(void)

@@ -4,14 +4,15 @@
  * access. Besides what the simulator watches at every write of an entry, a CPU looks after its own
  * purge whether any TLB still maps a frame that it alone had mapped.
  */
-// links: mm/*.c tests/host/sim*.c
-#include "mm/area.h"
+// links: mm/[!a]*.c mm/alias.c mm/area_*.c tests/host/sim*.c
 #include "mm/check.h"
 #include "mm/frame.h"
 #include "mm/lazy.h"
 #include "mm/pagetable.h"
+#include "mm/park.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
+#include "tests/host/scarce.h"
 #include "tests/host/sim.h"
 
 #define FRAMES 6 /* of each CPU */
@@ -23,7 +24,7 @@ static vaddr_t map_and_look(struct frame *const *f, unsigned n)
 	vaddr_t va = (vaddr_t)vmap(f, n, VM_W);
 	u64 v;
 
-	KASSERT(va, "no mapping");
+	KASSERT(va, "no mapping: %s", sim_printed());
 	for (unsigned i = 0; i < n; i++) {
 		u64 want = frame_pfn(f[i]).n << 8 | sim.cpu;
 
@@ -55,7 +56,8 @@ static void worker(void *arg __attribute__((unused)))
 			break;
 		case 5:
 			sim_raise(sim_random(nr_cpus), SIM_TICK);
-			lazy_reclaim();
+			if (sim_random(2))
+				park_drain();
 			break;
 		default:
 			while (n)
@@ -93,8 +95,11 @@ static void test_workers(void)
 {
 	u64 at_hand;
 
-	sim_boot(&(struct sim_config){
-		.seed = seed, .cpus = 4, .lazy_max_pages = 8 + seed % 40, .eager = seed % 6 == 0});
+	sim_boot(&(struct sim_config){.seed = seed,
+				      .cpus = 4,
+				      .lazy_max_pages = 8 + seed % 40,
+				      .eager = seed % 6 == 0,
+				      .keep = seed % 6 < 3});
 	at_hand = mm_frames_at_hand();
 	set_hostile();
 	if (seed % 2) {
@@ -109,9 +114,10 @@ static void test_workers(void)
 	sim.preempt = 0;
 	vm_unmap_aliases();
 	ok(mm_frames_at_hand() == at_hand && !mm_check(false),
-	   "seed %lu: %lu steps, %lu purges, %lu reclaimed, %lu skips: nothing is left", seed,
-	   sim.steps, counter_sum(CNT_purge), counter_sum(CNT_reclaim_areas),
-	   counter_sum(CNT_shootdown_skip));
+	   "seed %lu: %lu steps, %lu purges, %lu forced, %lu refills, %lu revived, %lu skips: "
+	   "nothing is left",
+	   seed, sim.steps, counter_sum(CNT_purge), counter_sum(CNT_park_forced),
+	   counter_sum(CNT_park_refill), counter_sum(CNT_revive), counter_sum(CNT_shootdown_skip));
 }
 
 /* Addresses for two areas and two CPUs that use one each, lazily: there is always one to be had. */
@@ -134,15 +140,15 @@ static void test_scarce(void)
 
 	sim_boot(&(struct sim_config){.seed = seed, .cpus = 2});
 	KASSERT(!frame_alloc_many(f, 2, 0), "no frames");
-	rest = area_alloc(VMAP_SIZE / PAGE_SIZE - 5, 1);
-	KASSERT(rest, "no addresses");
+	rest = take_addresses_but(4);
 	set_hostile();
 	for (unsigned cpu = 0; cpu < 2; cpu++)
 		sim_spawn(cpu, scarce_worker, f[cpu]);
 	sim_run();
 	ok(true, "seed %lu: two CPUs share addresses for two", seed);
 	vm_unmap_aliases();
-	area_free(rest);
+	park_drain();
+	give_addresses(rest);
 	frame_free_many(f, 2);
 }
 
@@ -168,7 +174,7 @@ static void flush_and_unmap(void *va)
 
 static void shared_frame_round(void)
 {
-	const struct frame *last = shared[SHARED - 1];
+	struct frame *last = shared[SHARED - 1];
 	void *many = vmap(shared, SHARED, VM_W), *one = vmap(&shared[SHARED - 1], 1, VM_W);
 
 	sim.preempt = 2;
@@ -181,10 +187,9 @@ static void shared_frame_round(void)
 	sim_run();
 	sim_settle();
 	sim.preempt = 0;
-	if (shootdown_covered(atomic_read(&last->stamp)) &&
-	    sim_tlb_frame_holders(frame_pfn(last)).bits)
-		panic("stamp %lu is covered, CPUs %#lx still map the frame",
-		      atomic_read(&last->stamp), sim_tlb_frame_holders(frame_pfn(last)).bits);
+	if (!frame_remembered(last) && sim_tlb_frame_holders(frame_pfn(last)).bits)
+		panic("word %#lx: nobody remembers it, yet CPUs %#lx still map the frame",
+		      atomic_read(&last->alias), sim_tlb_frame_holders(frame_pfn(last)).bits);
 	if (sim_random(2))
 		vm_unmap_aliases();
 }

@@ -7,7 +7,10 @@
 
 #define TEST_LAZY_PAGES 24576 /* the default of a machine with 4 CPUs */
 
-/* => what to give back to restore_laziness(); the lazy list is empty now */
+/* for_each_policy(p): all of them, eager first */
+#define for_each_policy(p) for ((p) = LAZY_OFF; (p) < NR_LAZY_POLICIES; (p)++)
+
+/* => what to give back to restore_laziness(); nothing waits now */
 static inline struct lazy_stats set_laziness(enum lazy_policy policy)
 {
 	struct lazy_stats was;

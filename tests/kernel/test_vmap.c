@@ -1,51 +1,57 @@
 // SPDX-License-Identifier: MIT
 /*
- * vmap and vunmap on the real machine. What other CPUs remember is test_shootdown.c's subject;
- * what happens on this one is here.
+ * vmap and vunmap on the real machine, under every policy. What other CPUs remember of a mapping is
+ * test_stale.c's subject, what laziness does test_lazy.c's; here is what everybody expects of a
+ * mapping: the right frames, in order, with the rights asked for, between guards.
  */
-#include "kernel/cpu.h"
 #include "kernel/string.h"
-#include "kernel/test.h"
 #include "kernel/thread.h"
 #include "mm/check.h"
 #include "mm/describe.h"
-#include "mm/frame.h"
-#include "mm/pagetable.h"
-#include "mm/space.h"
 #include "mm/vmap.h"
 #include "tests/kernel/laziness.h"
+#include "tests/kernel/support.h"
 
 #define MANY 600 /* more than one level-1 table's worth */
 
 static struct frame *pages[MANY];
 
-static bool take(unsigned n)
+static void map_many(enum lazy_policy policy)
 {
-	bool ok = !frame_alloc_many(pages, n, FRAME_ZERO);
+	u64 *va = vmap(pages, MANY, VM_W);
 
-	EXPECT(ok, "no memory for %u frames", n);
-	return ok;
+	EXPECT(va, "no mapping");
+	for (unsigned i = 0; va && i < MANY; i++) {
+		*(u64 *)frame_virt(pages[i]) = 1000 + i;
+		EXPECT_EQ(va[i * PAGE_SIZE / 8], 1000 + i);
+		va[i * PAGE_SIZE / 8] = i;
+		EXPECT_EQ(*(u64 *)frame_virt(pages[i]), i);
+		EXPECT(frame_mapped_live(pages[i]), "page %u", i);
+		EXPECT_EQ(frame_aliases(pages[i]), 1);
+	}
+	vunmap(va);
+	for (unsigned i = 0; i < MANY; i++) {
+		EXPECT(!frame_mapped_live(pages[i]), "page %u", i);
+		EXPECT_EQ(frame_aliases(pages[i]), policy == LAZY_PTE);
+	}
+	vm_unmap_aliases();
+	for (unsigned i = 0; i < MANY; i++)
+		EXPECT_EQ(frame_aliases(pages[i]), 0);
 }
 
 KTEST(vmap, shows_the_frames_in_order)
 {
-	u64 *va;
+	enum lazy_policy policy;
+	struct lazy_stats was;
 
-	if (!take(MANY))
+	if (!take_frames(pages, MANY))
 		return;
-	for (unsigned i = 0; i < MANY; i++)
-		*(u64 *)frame_virt(pages[i]) = 1000 + i;
-	va = vmap(pages, MANY, VM_W);
-	EXPECT(va, "no mapping");
-	for (unsigned i = 0; va && i < MANY; i++) {
-		EXPECT_EQ(va[i * PAGE_SIZE / 8], 1000 + i);
-		va[i * PAGE_SIZE / 8] = i;
-		EXPECT_EQ(*(u64 *)frame_virt(pages[i]), i);
-		EXPECT_EQ(atomic_read(&pages[i]->aliases), 1);
+	for_each_policy(policy)
+	{
+		was = set_laziness(policy);
+		map_many(policy);
+		restore_laziness(&was);
 	}
-	vunmap(va);
-	for (unsigned i = 0; i < MANY; i++)
-		EXPECT_EQ(atomic_read(&pages[i]->aliases), 0);
 	frame_free_many(pages, MANY);
 }
 
@@ -53,7 +59,7 @@ KTEST(vmap, guard_follows_and_precedes)
 {
 	u8 *a, *b;
 
-	if (!take(4))
+	if (!take_frames(pages, 4))
 		return;
 	a = vmap(pages, 2, VM_W);
 	b = vmap(pages + 2, 2, VM_W);
@@ -71,72 +77,102 @@ KTEST(vmap, read_only_means_it)
 {
 	u8 *va, got = 0;
 
-	if (!take(1))
+	if (!take_frames(pages, 1))
 		return;
-	*(u8 *)frame_virt(pages[0]) = 77;
+	*byte_of(pages[0]) = 77;
 	va = vmap(pages, 1, VM_R);
 	EXPECT(va && !probe_read(va, &got) && got == 77, "read %u", got);
 	EXPECT(va && probe_write(va, 1), "a read-only mapping took a write");
-	EXPECT_EQ(*(u8 *)frame_virt(pages[0]), 77);
+	EXPECT_EQ(*byte_of(pages[0]), 77);
 	vunmap(va);
+	frame_free_many(pages, 1);
+}
+
+/* A mapping that is local is dropped by a CR3 load; to its user it is like any other. */
+KTEST(vmap, local_mappings_work_as_well)
+{
+	volatile u8 *va;
+
+	if (!take_frames(pages, 1))
+		return;
+	va = vmap(pages, 1, VM_W | VM_LOCAL);
+	EXPECT(va, "no mapping");
+	if (va) {
+		va[0] = 7;
+		EXPECT_EQ(*byte_of(pages[0]), 7);
+		EXPECT(!(entry_at((void *)va) & PTE_G), "the entry is global");
+	}
+	vunmap((void *)va);
 	frame_free_many(pages, 1);
 }
 
 KTEST(vmap, one_frame_may_have_many_aliases)
 {
+	struct lazy_stats was;
 	volatile u8 *va[5];
 
-	if (!take(1))
+	if (!take_frames(pages, 1))
 		return;
+	was = set_laziness(LAZY_TLB);
 	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
 		va[i] = vmap(pages, 1, VM_W);
-	EXPECT_EQ(atomic_read(&pages[0]->aliases), ARRAY_SIZE(va));
+	EXPECT_EQ(frame_aliases(pages[0]), ARRAY_SIZE(va));
 	va[0][5] = 99;
 	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
 		EXPECT_EQ(va[i][5], 99);
 	EXPECT_EQ(mm_check(false), 0);
-	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
-		vunmap((void *)va[i]);
-	EXPECT_EQ(atomic_read(&pages[0]->aliases), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(va); i++) /* from the middle outwards */
+		vunmap((void *)va[(i + 2) % ARRAY_SIZE(va)]);
+	EXPECT_EQ(frame_aliases(pages[0]), 0);
+	restore_laziness(&was);
 	frame_free_many(pages, 1);
 }
 
-KTEST(vmap, impossible_sizes_give_null)
+/* The same frame several times in one mapping: a ring buffer that need not wrap, for one. */
+KTEST(vmap, one_frame_may_be_mapped_twice_in_a_row)
 {
-	if (!take(1))
-		return;
-	EXPECT(!vmap(pages, 0, VM_W), "no pages");
-	EXPECT(!vmap(pages, ~0u, VM_W), "more pages than there are addresses");
-	frame_free_many(pages, 1);
-}
+	struct frame *twice[2];
+	volatile u8 *va;
 
-/*
- * Fails each allocation vmap makes, the first, the second, ... until it succeeds. Where the
- * failures fall depends on what is there already; the host's test_vmap fails every single one.
- */
-KTEST(vmap, out_of_memory_changes_nothing)
-{
-	u64 before, nth;
-	void *va = NULL, *live;
-
-	if (!take(MANY))
+	if (!take_frames(pages, 1))
 		return;
-	live = vmap(pages, MANY, VM_W);
-	vm_unmap_aliases();
-	for (nth = 1; !va && nth < 50; nth++) {
-		before = mm_frames_at_hand();
-		frame_inject_failure(nth);
-		va = vmap(pages, MANY, VM_W);
-		frame_inject_failure(0);
-		if (!va)
-			EXPECT_EQ(mm_frames_at_hand(), before);
-		EXPECT_EQ(atomic_read(&pages[0]->aliases), 1 + !!va);
+	twice[0] = twice[1] = pages[0];
+	va = vmap(twice, 2, VM_W);
+	EXPECT(va, "no mapping");
+	EXPECT_EQ(frame_aliases(pages[0]), 2);
+	if (va) {
+		va[1] = 0x77;
+		EXPECT_EQ(va[PAGE_SIZE + 1], 0x77);
 	}
-	EXPECT(va, "never succeeded");
+	vunmap((void *)va);
+	vm_unmap_aliases();
+	EXPECT_EQ(frame_aliases(pages[0]), 0);
+	frame_free_many(pages, 1);
+}
+
+KTEST(vmap, areas_and_frames_are_found_by_address)
+{
+	struct area a;
+	u8 *va;
+
+	if (!take_frames(pages, 3))
+		return;
+	va = vmap(pages, 3, VM_W);
+	EXPECT(va, "no mapping");
+	for (unsigned i = 0; va && i < 3; i++) {
+		EXPECT_EQ(vmalloc_to_frame(va + i * PAGE_SIZE + 123), pages[i]);
+		EXPECT(find_vm_area(va + i * PAGE_SIZE, &a), "page %u", i);
+		EXPECT_EQ(a.start, va);
+		EXPECT_EQ(a.pages, 3);
+		EXPECT_EQ(strcmp(a.name, "vmap"), 0);
+	}
+	EXPECT(!find_vm_area(va + 3 * PAGE_SIZE, &a), "the guard is no part of the area");
+	EXPECT(!vmalloc_to_frame(va + 3 * PAGE_SIZE), "the guard has no frame");
 	vunmap(va);
-	vunmap(live);
-	EXPECT_EQ(mm_check(false), 0);
-	frame_free_many(pages, MANY);
+	EXPECT(!find_vm_area(va, &a), "found after vunmap");
+	EXPECT(!vmalloc_to_frame(va), "a frame after vunmap");
+	EXPECT(!find_vm_area((void *)DIRECT_BASE, &a) && !find_vm_area(NULL, &a), "elsewhere");
+	frame_free_many(pages, 3);
 }
 
 static bool describes(vaddr_t va, const char *word)
@@ -152,129 +188,39 @@ static bool describes(vaddr_t va, const char *word)
 
 KTEST(vmap, addresses_are_described_in_each_state)
 {
+	enum lazy_policy policy;
 	struct lazy_stats was;
 	vaddr_t va;
 
-	if (!take(2))
+	if (!take_frames(pages, 2))
 		return;
-	was = set_laziness(LAZY_TLB);
-	va = (vaddr_t)vmap(pages, 2, VM_W);
-	EXPECT(describes(va + 100, "live area 'vmap'"), "live");
-	EXPECT(describes(va + 2 * PAGE_SIZE, "guard page after"), "guard");
-	vunmap((void *)va);
-	EXPECT(describes(va + 100, "use after unmap"), "cleared");
-	vm_unmap_aliases();
-	EXPECT(describes(va + 100, "free"), "free");
-	restore_laziness(&was);
+	for_each_policy(policy)
+	{
+		was = set_laziness(policy);
+		va = (vaddr_t)vmap(pages, 2, VM_W);
+		EXPECT(describes(va + 100, "live area 'vmap'"), "live");
+		EXPECT(describes(va + 2 * PAGE_SIZE, "guard page after"), "guard");
+		vunmap((void *)va);
+		EXPECT(describes(va + 100, "use after unmap"), "policy %u", policy);
+		restore_laziness(&was);
+	}
 	frame_free_many(pages, 2);
-}
-
-KTEST(vmap, lazy_list_grows_and_comes_home)
-{
-	struct lazy_stats was;
-	struct lazy_stats st;
-
-	if (!take(3))
-		return;
-	was = set_laziness(LAZY_TLB);
-	for (unsigned i = 0; i < 10; i++)
-		vunmap(vmap(pages, 3, VM_W));
-	lazy_stats(&st);
-	EXPECT_EQ(st.areas, 10);
-	EXPECT_EQ(st.pages, 30);
-	EXPECT_EQ(mm_check(false), 0);
-	EXPECT_EQ(lazy_purge(), 30);
-	lazy_stats(&st);
-	EXPECT_EQ(st.areas, 0);
-	EXPECT_EQ(lazy_purge(), 0);
-	restore_laziness(&was);
-	frame_free_many(pages, 3);
-}
-
-KTEST(vmap, threshold_bounds_what_waits)
-{
-	struct lazy_stats was;
-	struct lazy_stats st;
-
-	if (!take(4))
-		return;
-	was = set_laziness(LAZY_TLB);
-	lazy_set_max(64);
-	for (unsigned i = 0; i < 100; i++) {
-		vunmap(vmap(pages, 4, VM_W));
-		lazy_stats(&st);
-		EXPECT(st.pages <= 64, "%lu pages wait", st.pages);
-	}
-	restore_laziness(&was);
-	frame_free_many(pages, 4);
-}
-
-/*
- * The lowest address is given first, so under `off` the same one comes again, under `tlb` it must
- * not.
- */
-KTEST(vmap, addresses_are_reissued_only_after_the_flush)
-{
-	struct lazy_stats was;
-	void *first, *second, *third;
-
-	if (!take(1))
-		return;
-	was = set_laziness(LAZY_TLB);
-	first = vmap(pages, 1, VM_W);
-	vunmap(first);
-	second = vmap(pages, 1, VM_W);
-	EXPECT(second != first, "%p was reissued while it was on the lazy list", first);
-	vunmap(second);
-	vm_unmap_aliases();
-	third = vmap(pages, 1, VM_W);
-	EXPECT_EQ(third, first);
-	vunmap(third);
-	lazy_set_policy(LAZY_OFF);
-	second = vmap(pages, 1, VM_W);
-	vunmap(second);
-	EXPECT_EQ(vmap(pages, 1, VM_W), second);
-	vunmap(second);
-	restore_laziness(&was);
-	frame_free_many(pages, 1);
-}
-
-KTEST(vmap, high_frames_are_reached_through_it)
-{
-	struct frame *f = frame_alloc(0, FRAME_HIGH);
-	volatile u64 *va;
-
-	if (!f || frame_paddr(f) < space_direct_limit()) {
-		if (f)
-			frame_free(f, 0);
-		test_skip("no memory above the direct map (boot with directmap=SIZE)");
-		return;
-	}
-	EXPECT(probe_read(frame_virt(f), NULL), "a high frame is in the direct map");
-	va = vmap(&f, 1, VM_W);
-	*va = 0x1234;
-	EXPECT_EQ(*va, 0x1234);
-	vunmap((void *)va);
-	frame_free(f, 0);
 }
 
 /* *arg: rounds */
 static void map_and_unmap(void *arg)
 {
-	struct frame *f[8];
 	u64 x = cpu_id() + 12345;
+	struct frame *f[8];
 
 	if (frame_alloc_many(f, ARRAY_SIZE(f), FRAME_ZERO)) {
-		test_fail(__FILE__, __LINE__, "no memory on CPU %u", cpu_id());
+		NO_MEMORY;
 		return;
 	}
 	for (unsigned i = 0; i < *(const unsigned *)arg && !test_failed(); i++) {
-		unsigned n;
-		volatile u64 *va;
+		unsigned n = 1 + test_random(&x) % ARRAY_SIZE(f);
+		volatile u64 *va = i % 2 ? vmap(f, n, VM_W) : vm_map_ram(f, n, VM_W);
 
-		x = x * 6364136223846793005ul + 1442695040888963407ul;
-		n = 1 + (x >> 50) % ARRAY_SIZE(f);
-		va = vmap(f, n, VM_W);
 		if (!va) {
 			EXPECT(va, "no mapping of %u pages", n);
 			break;
@@ -283,27 +229,35 @@ static void map_and_unmap(void *arg)
 			va[p * PAGE_SIZE / 8] = x + p;
 		for (unsigned p = 0; p < n; p++)
 			EXPECT_EQ(*(u64 *)frame_virt(f[p]), x + p);
-		vunmap((void *)va);
+		if (i % 2)
+			vunmap((void *)va);
+		else
+			vm_unmap_ram((void *)va, n);
 		if (i % 97 == 0)
 			vm_unmap_aliases();
 	}
 	frame_free_many(f, ARRAY_SIZE(f));
 }
 
-KTEST(vmap, all_cpus_at_once_lazily)
+static void all_cpus_at_once(enum lazy_policy policy, unsigned rounds)
 {
-	struct lazy_stats was;
+	struct lazy_stats was = set_laziness(policy);
 
-	was = set_laziness(LAZY_TLB);
-	EXPECT_EQ(run_on_cpus(cpus_online().bits, map_and_unmap, &(unsigned){2000}), 0);
+	EXPECT_EQ(run_on_cpus(cpus_online().bits, map_and_unmap, &rounds), 0);
 	restore_laziness(&was);
 }
 
 KTEST(vmap, all_cpus_at_once_eagerly)
 {
-	struct lazy_stats was;
+	all_cpus_at_once(LAZY_OFF, 30); /* every unmap a shootdown: fewer rounds */
+}
 
-	was = set_laziness(LAZY_OFF); /* every unmap a shootdown: fewer rounds */
-	EXPECT_EQ(run_on_cpus(cpus_online().bits, map_and_unmap, &(unsigned){100}), 0);
-	restore_laziness(&was);
+KTEST(vmap, all_cpus_at_once_lazily)
+{
+	all_cpus_at_once(LAZY_TLB, 1000);
+}
+
+KTEST(vmap, all_cpus_at_once_reviving)
+{
+	all_cpus_at_once(LAZY_PTE, 1000);
 }

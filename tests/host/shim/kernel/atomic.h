@@ -65,12 +65,30 @@ static inline u64 atomic_fetch_and(atomic_t *a, u64 v)
 	return old;
 }
 
+static inline void atomic_xor(atomic_t *a, u64 v)
+{
+	sim_full_barrier();
+	a->v ^= v;
+}
+
 /* => true if *a was old and is now new */
 static inline bool atomic_cmpxchg(atomic_t *a, u64 old, u64 new)
 {
 	sim_full_barrier();
 	if (a->v != old)
 		return false;
+	a->v = new;
+	return true;
+}
+
+/* => true if *a was *old and is now new; else *old is what it was */
+static inline bool atomic_try_cmpxchg(atomic_t *a, u64 *old, u64 new)
+{
+	sim_full_barrier();
+	if (a->v != *old) {
+		*old = a->v;
+		return false;
+	}
 	a->v = new;
 	return true;
 }

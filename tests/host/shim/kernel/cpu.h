@@ -10,10 +10,13 @@
 #include "kernel/cpumask.h"
 #include "kernel/types.h"
 
+struct park;
+
 struct cpu {
 	u32 id;
 	u32 irq_depth;
 	u32 locks_held;
+	struct park *park;
 	u64 counters[NR_COUNTERS];
 };
 
@@ -21,6 +24,11 @@ extern struct cpu cpus[MAX_CPUS];
 extern unsigned nr_cpus;
 
 struct cpu *this_cpu(void);
+
+static inline struct park *this_park(void)
+{
+	return this_cpu()->park;
+}
 
 static inline unsigned cpu_id(void)
 {

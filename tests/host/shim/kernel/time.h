@@ -10,6 +10,11 @@
 
 u64 tsc_now(void);
 
+static inline u64 tsc_coarse(void)
+{
+	return tsc_now();
+}
+
 extern u64 tsc_hz;
 
 static inline u64 tsc_to_us(u64 ticks)

@@ -32,8 +32,16 @@
 #include "mm/layout.h"
 #include "mm/types.h"
 
+/* Words shared without a lock may change hands at any access, atomic or not. */
+#undef READ_ONCE
+#undef WRITE_ONCE
+#define READ_ONCE(x)	 (sim_step(), *(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (sim_step(), *(volatile __typeof__(x) *)&(x) = (v))
+
 extern struct frame *frames;
 extern char *sim_direct;
+
+void sim_step(void);
 
 static inline void *phys_to_virt(paddr_t pa)
 {
@@ -45,9 +53,28 @@ static inline paddr_t virt_to_phys(const void *p)
 	return (paddr_t)((const char *)p - sim_direct);
 }
 
+/* Page-table entries: every write is checked (tests/host/sim_mmu.c). */
+void entry_write(pte_t *e, u64 v);
+u64 entry_clear(pte_t *e);
+void entry_restore(pte_t *e, u64 v);
+
+/* The page mapped at `va`, through this CPU's TLB. => page aligned, mapped (sim_tlb.c) */
+void *mapped_page(vaddr_t va);
+
 static inline u32 cpu_spinlocks_held(void)
 {
 	return this_cpu()->locks_held;
+}
+
+static inline bool in_interrupt(void)
+{
+	return this_cpu()->irq_depth;
+}
+
+/* => may this CPU wait for others, which may be waiting for it? */
+static inline bool may_wait(void)
+{
+	return irqs_enabled() && !cpu_spinlocks_held() && !in_interrupt();
 }
 
 #endif

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Between the files of the invariant walker: check.c (tables, leaves, aliases), check_static.c
+ * (what is mapped for good) and check_area.c (areas and the lists they wait on).
+ */
+#ifndef MM_CHECK_INTERNAL_H
+#define MM_CHECK_INTERNAL_H
+
+#include "mm/area.h"
+
+/* One contradiction: counted in the caller's `faults`, and printed. */
+#define FAULT(faults, fmt, ...)                            \
+	do {                                               \
+		printk("check: " fmt "\n", ##__VA_ARGS__); \
+		(faults)++;                                \
+	} while (0)
+
+#define KERNEL_TABLES MAX_CPUS
+
+struct walk {
+	unsigned faults;
+	u64 leaves, tables;
+	u64 aliases; /* pages of RAM that leaves of the vmap area and of kmap_local map */
+	u64 direct_pages, image_pages;
+	struct area area; /* a copy of the one the last leaf was in */
+	unsigned cpu;	  /* whose kmap_local tables are walked; KERNEL_TABLES: none's */
+};
+
+/* A leaf outside the vmap area and the CPUs' slots. => false: it is in no region of ours */
+bool check_static_leaf(struct walk *w, vaddr_t va, int level, pte_t e);
+
+/* After all leaves: are there as many static pages, and tables, as there should be? */
+void check_static_complete(struct walk *w);
+
+/*
+ * check_areas: what areas say of themselves against the entries, and the lists they wait on.
+ *   => number of faults, each printed
+ */
+unsigned check_areas(void);
+
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See chunk.h. Memory is taken before the lock; who comes second gives it back. What is published
+ * is zeroed before, and stores stay in order (x86; WRITE_ONCE keeps the compiler from changing
+ * that).
+ */
+#include "mm/chunk.h"
+#include "mm/pagetable.h"
+#include "mm/space.h"
+
+#define RECORDS_ORDER 1 /* 512 records of 16 bytes: two frames */
+_Static_assert(CHUNK_PAGES * sizeof(struct alias_record) == PAGE_SIZE << RECORDS_ORDER, "order");
+_Static_assert(CHUNKS_PER_PAGE * sizeof(struct chunk) == PAGE_SIZE, "a directory page is a frame");
+
+struct chunk *chunk_dir[CHUNK_DIR_PAGES];
+
+static spinlock_t chunk_lock = SPINLOCK_INIT("chunks"); /* publishing */
+static atomic_t frames_held;
+
+u64 chunk_frames(void)
+{
+	return atomic_read(&frames_held);
+}
+
+/* => zeroed memory, or NULL */
+static void *fresh(unsigned order)
+{
+	struct frame *f = frame_alloc(order, FRAME_ZERO);
+
+	return f ? frame_virt(f) : NULL;
+}
+
+static void give_back(void *p, unsigned order)
+{
+	frame_free(pfn_frame(paddr_to_pfn(virt_to_phys(p))), order);
+}
+
+static int ensure_dir_page(struct chunk **slot)
+{
+	struct chunk *page;
+	bool mine;
+
+	if (READ_ONCE(*slot))
+		return 0;
+	page = fresh(0);
+	if (!page)
+		return -ENOMEM;
+	spin_lock(&chunk_lock);
+	mine = !*slot;
+	if (mine)
+		WRITE_ONCE(*slot, page);
+	spin_unlock(&chunk_lock);
+	if (mine)
+		atomic_fetch_add(&frames_held, 1);
+	else
+		give_back(page, 0);
+	return 0;
+}
+
+static int ensure_records(struct chunk *c)
+{
+	struct alias_record *rec;
+	bool mine;
+
+	if (READ_ONCE(c->rec))
+		return 0;
+	rec = fresh(RECORDS_ORDER);
+	if (!rec)
+		return -ENOMEM;
+	spin_lock(&chunk_lock);
+	mine = !c->rec;
+	if (mine)
+		WRITE_ONCE(c->rec, rec);
+	spin_unlock(&chunk_lock);
+	if (mine)
+		atomic_fetch_add(&frames_held, 1 << RECORDS_ORDER);
+	else
+		give_back(rec, RECORDS_ORDER);
+	return 0;
+}
+
+static int ensure_table(struct chunk *c, vaddr_t va)
+{
+	int err;
+
+	if (READ_ONCE(c->pte))
+		return 0;
+	err = pt_ensure(kernel_root, va, 1);
+	if (!err)
+		WRITE_ONCE(c->pte,
+			   pt_entries(pt_leaf_table(kernel_root, va))); /* the same for all */
+	return err;
+}
+
+int chunk_ensure(vaddr_t va, u64 pages, bool tables)
+{
+	vaddr_t end = va + (pages << PAGE_SHIFT);
+
+	for (va = ALIGN_DOWN(va, 1ul << CHUNK_SHIFT); va < end; va += 1ul << CHUNK_SHIFT) {
+		int err = ensure_dir_page(&chunk_dir[(va - VMAP_BASE) >> CHUNK_SHIFT >> 8]);
+
+		if (!err)
+			err = ensure_records(chunk_of(va));
+		if (!err && tables)
+			err = ensure_table(chunk_of(va), va);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void chunk_set_owner(vaddr_t va, u64 pages, struct area *a)
+{
+	for (; pages--; va += PAGE_SIZE)
+		WRITE_ONCE(record_of(va)->area, a);
+}
+
+void chunk_init(void)
+{
+	memset(chunk_dir, 0, sizeof(chunk_dir));
+	atomic_set(&frames_held, 0);
+}
