@@ -8,7 +8,7 @@
  * The words, and what mm/ expects of them:
  *   KASSERT panic printk snprintf           say what is wrong
  *   atomic_* smp_mb cpu_relax               the only way shared words are read and written
- *   spin_lock spin_unlock spin_held mutex_* locks
+ *   spin_lock spin_unlock spin_held         locks
  *   irq_save irq_restore irqs_enabled       this CPU's interrupt flag
  *   cpu_id cpus_online cpu_spinlocks_held   who runs this, who else runs, what it holds
  *   this_park                               this CPU's parked areas
@@ -29,7 +29,6 @@
 #include "kernel/errno.h"
 #include "kernel/irq.h"
 #include "kernel/list.h"
-#include "kernel/mutex.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"

@@ -322,14 +322,16 @@ static void set_rounds(void)
 /* More than can be counted is as good as none. */
 #define SHARE_MAX (1ul << 40)
 
-/* A CPU's room is its own to write: for a moment it may see one of the two. */
+/* Each CPU begins a round. What one unmaps while its share is changed may not be counted. */
 void park_set_share(u64 pages)
 {
-	s64 diff = (s64)MIN(pages, SHARE_MAX) - (s64)share;
+	u64 was = share;
 
-	share += (u64)diff;
-	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-		parks[cpu].room += diff;
+	share = MIN(pages, SHARE_MAX);
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
+		parks[cpu].total += was - (u64)parks[cpu].room;
+		parks[cpu].room = (s64)share;
+	}
 	set_rounds();
 }
 

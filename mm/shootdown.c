@@ -212,12 +212,30 @@ static bool has_flushed_since(unsigned cpu, u64 stamp)
 	return atomic_read(&tlb[cpu].flushed) > stamp;
 }
 
+/*
+ * A CPU that is just waking may be about to keep the very promise we had from it, and what was
+ * forgotten once is to stay so: hence the wait. It is short and waits for nobody: the CPU flushes,
+ * and that is all.
+ */
+static u64 flushed_when_awake(unsigned cpu)
+{
+	u64 start = tsc_now();
+
+	while (atomic_read(&tlb[cpu].idle) == CPU_WAKING) {
+		cpu_relax();
+		if (watchdog_expired(start))
+			cpu_unresponsive(cpu, "flush at wake");
+	}
+	return atomic_read(&tlb[cpu].flushed);
+}
+
 bool shootdown_covered(u64 stamp)
 {
 	unsigned cpu;
 
 	cpumask_for_each (cpu, cpus_online())
-		if (!has_flushed_since(cpu, stamp) && !promises_to_flush(cpu))
+		if (!has_flushed_since(cpu, stamp) && !promises_to_flush(cpu) &&
+		    flushed_when_awake(cpu) <= stamp)
 			return false;
 	return true;
 }
@@ -232,9 +250,10 @@ u64 shootdown_horizon(void)
 	unsigned cpu;
 
 	cpumask_for_each (cpu, cpus_online()) {
-		flushed = atomic_read(&tlb[cpu].flushed);
-		if (flushed < horizon && !promises_to_flush(cpu))
-			horizon = flushed;
+		if (has_flushed_since(cpu, horizon - 1) || promises_to_flush(cpu))
+			continue;
+		flushed = flushed_when_awake(cpu);
+		horizon = MIN(horizon, flushed);
 	}
 	return horizon;
 }

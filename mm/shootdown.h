@@ -75,14 +75,14 @@ void shootdown_quiet_point(void);
  * shootdown_covered: has every online CPU flushed everything since `stamp`? An idle one that has
  * not is made to promise that it will before it wakes, and then counts.
  *   => any context; false may become true at any time, true stays true
+ *   => it may wait for the moment that a waking CPU needs to flush
  */
 bool shootdown_covered(u64 stamp);
 
 /*
  * shootdown_horizon: whatever was stamped below it is forgotten by every online CPU, as
  * shootdown_covered() means it. One look at all CPUs, for many stamps.
- *   => any context; what it said stays true, so the largest value seen counts: the next one may be
- *      smaller for the moment that a CPU needs to wake
+ *   => any context; never goes back; it may wait as shootdown_covered() does
  */
 u64 shootdown_horizon(void);
 

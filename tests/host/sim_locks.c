@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The bodies of kernel/spinlock.h and kernel/mutex.h on the simulated machine. They assert what the
- * real ones can only hope for: that locks are released in reverse order, that nobody turns
- * interrupts on while one is held, and that no two locks are ever taken in both orders, whether or
- * not it came to a deadlock this time.
+ * The bodies of kernel/spinlock.h on the simulated machine. They assert what the real ones can
+ * only hope for: that locks are released in reverse order, that nobody turns interrupts on while
+ * one is held, and that no two locks are ever taken in both orders, whether or not it came to a
+ * deadlock this time.
  *
  * A lock's word is plain memory here: whether somebody else runs is decided in sim_step() and
  * sim_relax() alone, so looking at it and taking it is one step.
@@ -14,7 +14,6 @@
 #define NESTING_MAX 8
 
 static spinlock_t *held[MAX_CPUS][NESTING_MAX]; /* locks_held of them, in the order taken */
-static unsigned mutexes[MAX_CPUS];
 
 /* Which lock, by name, was taken while which was held: both ways round is a deadlock to come. */
 static const char *lock_names[LOCKS_MAX];
@@ -90,45 +89,7 @@ void spin_unlock(spinlock_t *l)
 	sim_step();
 }
 
-bool mutex_held(const mutex_t *m)
-{
-	return m->holder.v == sim.cpu + 1;
-}
-
-bool mutex_trylock(mutex_t *m)
-{
-	KASSERT(irqs_enabled() && !this_cpu()->irq_depth, "mutex '%s' with interrupts off",
-		m->name);
-	KASSERT(!this_cpu()->locks_held, "mutex '%s' while holding a spinlock", m->name);
-	KASSERT(!mutex_held(m), "CPU %u takes mutex '%s' twice", sim.cpu, m->name);
-	sim_full_barrier();
-	if (m->holder.v)
-		return false;
-	m->holder.v = sim.cpu + 1;
-	mutexes[sim.cpu]++;
-	return true;
-}
-
-void mutex_lock(mutex_t *m)
-{
-	u64 start = tsc_now();
-
-	while (!mutex_trylock(m)) {
-		if (watchdog_expired(start))
-			cpu_unresponsive((unsigned)m->holder.v - 1, m->name);
-		sim_relax();
-	}
-}
-
-void mutex_unlock(mutex_t *m)
-{
-	KASSERT(mutex_held(m), "CPU %u releases mutex '%s' it does not hold", sim.cpu, m->name);
-	sim_full_barrier();
-	m->holder.v = 0;
-	mutexes[sim.cpu]--;
-}
-
 void sim_locks_at_rest(unsigned cpu)
 {
-	KASSERT(!cpus[cpu].locks_held && !mutexes[cpu], "CPU %u still holds a lock", cpu);
+	KASSERT(!cpus[cpu].locks_held, "CPU %u still holds a lock", cpu);
 }

@@ -262,6 +262,28 @@ static void test_rules(void)
 
 static u64 seed;
 static u64 covered, beyond, asked;
+static u64 highest, latest; /* horizon there has been; stamp that has been covered */
+
+/* What was forgotten once stays so, also while a CPU is keeping its promise to forget it. */
+static bool is_covered(u64 stamp)
+{
+	u64 before = latest;
+
+	KASSERT(!before || shootdown_covered(before), "stamp %lu was covered", before);
+	if (!shootdown_covered(stamp))
+		return false;
+	latest = MAX(latest, stamp);
+	return true;
+}
+
+static u64 horizon(void)
+{
+	u64 before = highest, h = shootdown_horizon();
+
+	KASSERT(h >= before, "the horizon was %lu, now %lu", before, h);
+	highest = MAX(highest, h);
+	return h;
+}
 
 /* Clears a page, as far as TLBs can tell, and waits in one of three ways until it is forgotten. */
 static void clear_and_claim(unsigned n)
@@ -279,13 +301,13 @@ static void clear_and_claim(unsigned n)
 			shootdown_flush_local();
 			break;
 		case 1:
-			if (!shootdown_covered(stamp))
+			if (!is_covered(stamp))
 				break;
 			covered++;
 			claim(va);
 			return;
 		case 2:
-			if (shootdown_horizon() <= stamp)
+			if (horizon() <= stamp)
 				break;
 			beyond++;
 			claim(va);

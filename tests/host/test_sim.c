@@ -172,7 +172,6 @@ static void test_watch(void)
 }
 
 static spinlock_t a = SPINLOCK_INIT("a"), b = SPINLOCK_INIT("b");
-static mutex_t m = MUTEX_INIT("m");
 
 static void test_locks(void)
 {
@@ -188,7 +187,6 @@ static void test_locks(void)
 		spin_lock(&b);
 		spin_unlock(&a);
 	});
-	EXPECT_PANIC("interrupts off", mutex_lock(&m));
 	EXPECT_PANIC("turned on while 'a' was held", {
 		irq_enable();
 		spin_unlock(&a);
@@ -205,13 +203,6 @@ static void test_locks(void)
 		spin_lock(&b);
 		spin_lock(&a);
 	});
-	mutex_lock(&m);
-	ok(mutex_held(&m) && irqs_enabled(), "a mutex leaves IRQs on");
-	EXPECT_PANIC("twice", mutex_lock(&m));
-	sim_on(1);
-	ok(!mutex_trylock(&m), "the other CPU does not get it");
-	sim_on(0);
-	mutex_unlock(&m);
 }
 
 /*

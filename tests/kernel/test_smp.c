@@ -3,7 +3,6 @@
 #include "kernel/atomic.h"
 #include "kernel/cpu.h"
 #include "kernel/irq.h"
-#include "kernel/mutex.h"
 #include "kernel/spinlock.h"
 #include "kernel/test.h"
 #include "kernel/thread.h"
@@ -45,7 +44,6 @@ KTEST(smp, every_cpu_ticks)
 #define ROUNDS 3000
 
 static spinlock_t test_lock = SPINLOCK_INIT("test");
-static mutex_t test_mutex = MUTEX_INIT("test");
 static volatile u64 plain; /* not atomic: only exclusion keeps it right */
 
 static void add_under_spinlock(void *arg __attribute__((unused)))
@@ -57,26 +55,10 @@ static void add_under_spinlock(void *arg __attribute__((unused)))
 	}
 }
 
-static void add_under_mutex(void *arg __attribute__((unused)))
-{
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		mutex_lock(&test_mutex);
-		plain = plain + 1;
-		mutex_unlock(&test_mutex);
-	}
-}
-
 KTEST(smp, spinlock_excludes)
 {
 	plain = 0;
 	EXPECT_EQ(run_on_cpus(cpus_online().bits, add_under_spinlock, NULL), 0);
-	EXPECT_EQ(plain, (u64)ROUNDS * nr_cpus);
-}
-
-KTEST(smp, mutex_excludes)
-{
-	plain = 0;
-	EXPECT_EQ(run_on_cpus(cpus_online().bits, add_under_mutex, NULL), 0);
 	EXPECT_EQ(plain, (u64)ROUNDS * nr_cpus);
 }
 

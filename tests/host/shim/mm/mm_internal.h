@@ -21,7 +21,6 @@
 #include "kernel/errno.h"
 #include "kernel/irq.h"
 #include "kernel/list.h"
-#include "kernel/mutex.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"
