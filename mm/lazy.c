@@ -31,6 +31,7 @@ u32 lazy_slow;
 static enum lazy_policy policy;
 static u32 poison;
 static u64 max_pages;
+static atomic_t turns;	     /* purges begun */
 static atomic_t clearing;    /* purges that have taken a list and not cleared it all */
 static atomic_t quarantine;  /* areas held back by poison, newest first */
 static atomic_t quarantined; /* how many */
@@ -154,7 +155,8 @@ static u64 clear_list(struct area *list, struct area **done, struct gather *g)
 		switch (claim(a, &holed)) {
 		case AREA_LAZY:
 			break;
-		case AREA_CLEARED:
+		case AREA_CLEARED: /* by mm/purge.c, which may not have flushed it */
+			gather_add(g, a->start, a->pages, a->stamp);
 			park_cleared(a);
 			continue;
 		default:
@@ -173,12 +175,17 @@ static u64 clear_list(struct area *list, struct area **done, struct gather *g)
 	return pages;
 }
 
-/* => the areas cleared; all that were lazy before the call are cleared, by us or by others */
-static struct area *clear_all(struct gather *g, u64 *pages)
+/*
+ * => the areas cleared; all that were lazy before the call are cleared, by us or by others.
+ * *alone: by us; if others were at it as well, what they cleared meanwhile is not in `g`
+ */
+static struct area *clear_all(struct gather *g, u64 *pages, bool *alone)
 {
 	struct area *done = NULL;
+	u64 turn;
 
-	atomic_fetch_add(&clearing, 1);
+	*alone = !atomic_fetch_add(&clearing, 1);
+	turn = atomic_fetch_add(&turns, 1) + 1;
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
 		if (atomic_read(&parks[cpu].lazy))
 			*pages += clear_list((struct area *)atomic_xchg(&parks[cpu].lazy, 0), &done,
@@ -187,16 +194,18 @@ static struct area *clear_all(struct gather *g, u64 *pages)
 	count_add(clear_pages, *pages);
 	while (atomic_read(&clearing))
 		cpu_relax();
+	*alone &= atomic_read(&turns) == turn;
 	return done;
 }
 
 /*
  * What others have unmapped under `tlb` is known by its stamp only: if some CPU may remember any of
- * it, that CPU forgets everything; else the ranges just cleared are enough.
+ * it, that CPU forgets everything. So it is if another purge was at work, whose ranges we do not
+ * know and whose flush may be yet to come. Else the ranges just cleared are enough.
  */
-static void flush_all(struct gather *g, u64 before)
+static void flush_all(struct gather *g, u64 before, bool alone)
 {
-	if (before && !shootdown_covered(before))
+	if (!alone || (before && !shootdown_covered(before)))
 		gather_add_all(g, shootdown_newest());
 	gather_flush(g);
 }
@@ -206,15 +215,16 @@ u64 lazy_purge(enum purge_phase phase)
 	u64 before = shootdown_newest(), pages = 0;
 	struct area *done, *next;
 	struct gather g;
+	bool alone;
 
 	KASSERT(!in_interrupt(), "a purge in an interrupt handler");
 	KASSERT(phase == PURGE_PTES || may_wait(), "a flush with interrupts off");
 	count(purge);
 	gather_begin(&g);
-	done = clear_all(&g, &pages);
+	done = clear_all(&g, &pages, &alone);
 	trace(EV_purge, pages, phase);
 	if (phase == PURGE_FLUSH)
-		flush_all(&g, before);
+		flush_all(&g, before, alone);
 	for (struct area *a = done; a; a = next) {
 		next = a->parked;
 		if (phase == PURGE_FLUSH)

@@ -62,9 +62,10 @@ struct mmu_ops {
 	int (*load_root)(pfn_t root); /* this CPU runs on `root` from now on */
 
 	/*
-	 * Forgetting. flush: after it returns no CPU of `on` holds a translation named by `g` that
-	 * was cleared before the call. Natively this is mm/shootdown.c over the three primitives
-	 * below it; a hypervisor does it in one call and leaves them NULL.
+	 * Forgetting. flush: after it returns no CPU of `on` uses a translation named by `g` that
+	 * was cleared before the call; one that idles may hold it, but forgets it before it does
+	 * anything. Natively this is mm/shootdown.c over the primitives below; a hypervisor does
+	 * it in one call and leaves invalidate_all and kick NULL.
 	 *   => flush: thread context, IRQs on, no spinlock held
 	 */
 	void (*flush)(const struct gather *g, cpumask_t on);

@@ -30,6 +30,8 @@ struct park parks[MAX_CPUS];
 static u64 share;	/* pages; written by park_set_share(), as is */
 static unsigned rounds; /* checkpoints that may wait to be passed */
 
+static atomic_t draining; /* CPUs that may have areas in hand on their way home */
+
 /*
  * What waits costs memory: areas, records, tables; at worst (areas of one page) about so much for
  * each page. A quarter of the machine's may go into that, as long as two rounds are left.
@@ -136,6 +138,13 @@ static void make_room(void)
 	park_drain();
 }
 
+/* What another CPU has just taken off the lists will come home in a moment. */
+static void wait_for_drains(void)
+{
+	while (atomic_read(&draining) && may_wait())
+		cpu_relax();
+}
+
 /*
  * Other CPUs may take what came home before we do, but then it did come home, and it is worth
  * another try; so many that losing them all is no accident.
@@ -152,6 +161,7 @@ struct area *park_get_aligned(u64 pages, u64 align, struct area_range r)
 		bool came;
 
 		make_room();
+		wait_for_drains();
 		came = area_freed() != before; /* not what the next line gives back, failing */
 		a = area_alloc(pages, align, r, true);
 		if (!came)
@@ -287,6 +297,7 @@ u64 park_drain(void)
 {
 	u64 n = 0, horizon = shootdown_horizon();
 
+	atomic_fetch_add(&draining, 1);
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++) {
 		struct park *p = &parks[cpu];
 
@@ -296,6 +307,7 @@ u64 park_drain(void)
 		}
 		n += send_home(take_forgotten(&p->large, horizon));
 	}
+	atomic_fetch_add(&draining, -1ull);
 	return n;
 }
 
