@@ -6,7 +6,6 @@
  * nothing.
  */
 #include "arch/x86/cpu.h"
-#include "arch/x86/timer.h"
 #include "kernel/console.h"
 #include "kernel/counter.h"
 #include "kernel/cpu.h"
@@ -14,6 +13,7 @@
 #include "kernel/main.h"
 #include "kernel/monitor.h"
 #include "kernel/panic.h"
+#include "kernel/platform.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
 #include "kernel/test.h"
@@ -78,7 +78,7 @@ COMMAND(info, "", "processor, memory, boot loader, times")
 	printk("  %-12s %s\n", "", features);
 	printk("  %-12s %u online of at most %d\n", "cpus", cpumask_count(cpus_online()), MAX_CPUS);
 	printk("  %-12s %lu.%03lu MHz, by %s\n", "tsc", tsc_hz / 1000000, tsc_hz / 1000 % 1000,
-	       timer_reference());
+	       platform->time_reference());
 	printk("  %-12s %lu MiB in all, %lu MiB free\n", "memory", st.total * PAGE_SIZE / MiB,
 	       (st.free + st.cached) * PAGE_SIZE / MiB);
 	printk("  %-12s %s, by %s\n", "boot door", boot_info.door,

@@ -1,34 +1,28 @@
 // SPDX-License-Identifier: MIT
 /*
  * The order in which a machine becomes a kernel. Read this file first: each call below is a
- * chapter, and its header says what it needs from those before it.
+ * chapter, and its header says what it needs from those before it. What differs between a bare
+ * machine and a Xen guest is behind one table (kernel/platform.h), chosen in the first line.
  *
- *   who booted us            boot/boot_info.h, multiboot2.c, pvh.c
- *   the processor            arch/x86/cpu.c, idt.c, trap.c
- *   what the firmware says   arch/x86/acpi.c
+ *                            bare machine: arch/x86/     Xen PV guest: xen/
+ *   the processor            cpu.c, idt.c, trap.c        platform.c, entry.asm, irq.c
+ *   who booted us            boot/boot_info.h: multiboot2.c, pvh.c, xen.c
+ *   what the firmware says   acpi.c                      nothing
  *   our own address space    mm/space.c, mm/frame.c, mm/vmap.c
- *   interrupts and time      arch/x86/apic.c, ioapic.c, timer.c
- *   threads and other CPUs   kernel/thread.c, arch/x86/smp_boot.c
+ *   interrupts and time      apic.c, ioapic.c, timer.c   events.c, time.c
+ *   threads                  kernel/thread.c
+ *   other CPUs               smp_boot.c                  smp.c
  *   the prompt               kernel/monitor.c
  */
 #include "kernel/main.h"
-#include "arch/x86/acpi.h"
-#include "arch/x86/apic.h"
-#include "arch/x86/cpu.h"
-#include "arch/x86/fb.h"
-#include "arch/x86/idt.h"
-#include "arch/x86/ioapic.h"
-#include "arch/x86/mmu_native.h"
-#include "arch/x86/smp_boot.h"
-#include "arch/x86/timer.h"
-#include "arch/x86/uart.h"
-#include "arch/x86/vga.h"
 #include "kernel/console.h"
 #include "kernel/demo.h"
 #include "kernel/errno.h"
 #include "kernel/monitor.h"
 #include "kernel/panic.h"
+#include "kernel/platform.h"
 #include "kernel/printk.h"
+#include "kernel/smp.h"
 #include "kernel/string.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -41,37 +35,37 @@
 #include "mm/space.h"
 #include "mm/vmap.h"
 
-#define BOOT_MAP_END (4 * GiB) /* what boot.asm's tables reach */
-#define LOW_MEMORY   (1 * MiB) /* left to the firmware, but for the trampoline's page */
-
 /* Linux's threshold: 32 MiB of lazily held addresses, times 1 + log2 of the number of CPUs. */
 #define LAZY_PAGES_PER_STEP (32 * MiB >> PAGE_SHIFT)
 
 struct boot_info boot_info;
 u64 tsc_at_prompt;
-const struct mmu_ops *mmu = &native_mmu_ops;
+const struct platform *platform = &native_platform;
+const struct mmu_ops *mmu;
 
-static struct madt_info madt;
-static u16 pm_timer_port;
-static u64 lazy_max;	      /* pages */
-static paddr_t trampoline_pa; /* 0: there is no page for it */
+static u64 lazy_max; /* pages */
 
 /* linker.ld */
 extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
 	image_end[], boot_stack_guard[];
 
-/*
- * Something from outside makes it impossible to go on: say so and leave, without a panic's noise.
- */
-static void refuse(const char *what, const char *why)
+void refuse_to_start(const char *what, const char *why)
 {
 	printk("Lazymap cannot start: %s: %s\n", what, why);
 	machine_exit(1);
 }
 
-static const void *read_boot_map(paddr_t pa, u64 len)
+void machine_exit(int status)
 {
-	return pa < BOOT_MAP_END && len <= BOOT_MAP_END - pa ? phys_to_virt(pa) : NULL;
+	if (status)
+		printk("LAZYMAP: FAIL %d\n", status);
+	else
+		printk("LAZYMAP: PASS\n");
+	console_flush();
+	irq_disable();
+	platform->exit(status);
+	printk("machine halted\n");
+	platform->halt();
 }
 
 static void take_hand_over(u32 door, u64 handover)
@@ -80,42 +74,18 @@ static void take_hand_over(u32 door, u64 handover)
 	int err = -EINVAL;
 
 	if (door == DOOR_MULTIBOOT2)
-		err = boot_info_from_multiboot2(&boot_info, handover, read_boot_map, &why);
+		err = boot_info_from_multiboot2(&boot_info, handover, platform->read_boot_map, &why);
 	else if (door == DOOR_PVH)
-		err = boot_info_from_pvh(&boot_info, handover, read_boot_map, &why);
+		err = boot_info_from_pvh(&boot_info, handover, platform->read_boot_map, &why);
 	if (!err)
 		err = boot_info_normalise(&boot_info, &why);
 	if (err)
-		refuse("what the boot loader handed over is not usable", why);
+		refuse_to_start("what the boot loader handed over is not usable", why);
 	printk("boot: by %s (%s), command line \"%s\"\n", boot_info.door,
 	       boot_info.loader[0] ? boot_info.loader : "unnamed loader", boot_info.cmdline);
 }
 
-/* While the boot tables are loaded: firmware's tables are not in our direct map. */
-static void ask_firmware(void)
-{
-	const u8 *copy = boot_info.rsdp_copied ? boot_info.rsdp_copy : NULL;
-	const char *why;
-
-	if (acpi_parse_madt(boot_info.rsdp, copy, read_boot_map, &madt, &why))
-		printk("acpi: %s; going on with one CPU\n", why);
-	else
-		printk("acpi: %u CPUs, %u IO-APICs\n", madt.nr_cpus, madt.nr_ioapics);
-	pm_timer_port = acpi_pm_timer_port(boot_info.rsdp, copy, read_boot_map);
-}
-
-/* The highest page below 1 MiB that is RAM and holds no module; the rest down there is nobody's. */
-static int reserve_low_memory(void)
-{
-	pfn_t page = {0};
-
-	if (early_alloc(1, 1, LOW_MEMORY, &page))
-		printk("mm: no RAM below 1 MiB\n");
-	trampoline_pa = pfn_to_paddr(page);
-	return early_reserve(0, LOW_MEMORY);
-}
-
-static int collect_memory(void)
+static int collect_memory(struct kernel_image *img)
 {
 	int err = 0;
 
@@ -127,12 +97,12 @@ static int collect_memory(void)
 				    (vaddr_t)image_end - IMAGE_BASE);
 	for (unsigned i = 0; i < boot_info.nr_modules && !err; i++)
 		err = early_reserve(boot_info.modules[i].start, boot_info.modules[i].end);
-	return err ? err : reserve_low_memory();
+	return err ? err : platform->reserve(img);
 }
 
 static void make_address_space(void)
 {
-	const struct kernel_image img = {
+	struct kernel_image img = {
 		.text = (vaddr_t)text_start,
 		.text_end = ALIGN_UP((vaddr_t)text_end, PAGE_SIZE),
 		.rodata = (vaddr_t)rodata_start,
@@ -146,12 +116,14 @@ static void make_address_space(void)
 	int err = cmdline_get_u64(boot_info.cmdline, "directmap", &limit);
 
 	if (err && err != -ENOENT)
-		refuse("directmap=SIZE", "not a size such as 64M or 2G");
-	if (collect_memory() || space_init(&img, limit, &why))
-		refuse("no address space", why);
+		refuse_to_start("directmap=SIZE", "not a size such as 64M or 2G");
+	if (collect_memory(&img) || space_init(&img, limit, &why))
+		refuse_to_start("no address space", why);
 	printk("mm: own page tables at %#lx, %lu MiB free, largest page %s\n",
 	       pfn_to_paddr(kernel_root), frame_free_total() * PAGE_SIZE / MiB,
-	       mmu->max_leaf_level == 3 ? "1 GiB" : "2 MiB");
+	       mmu->max_leaf_level == 3	  ? "1 GiB"
+	       : mmu->max_leaf_level == 2 ? "2 MiB"
+					  : "4 KiB");
 }
 
 /* => `value` was given, and not "off", the default, which any word that is not known means too */
@@ -176,13 +148,13 @@ static void init_laziness(void)
 	if (err != -ENOENT && (err < 0 || lazy_policy_parse(word, &policy)))
 		printk("mm: lazy= takes off, tlb or pte; staying with %s\n",
 		       lazy_policy_name(policy));
-	lazy_max = LAZY_PAGES_PER_STEP * (64u - (unsigned)__builtin_clzl(MAX(madt.nr_cpus, 1u)));
+	lazy_max = LAZY_PAGES_PER_STEP * (64u - (unsigned)__builtin_clzl(platform->nr_cpus()));
 	err = cmdline_get_u64(boot_info.cmdline, "lazy_max", &lazy_max);
 	if (err && err != -ENOENT)
 		printk("mm: lazy_max= takes a number of pages; staying with %lu\n", lazy_max);
 	vmap_init(policy, lazy_max);
 	if (kmap_local_init_cpu(0) || mmu->load_root(kmap_local_root(0)))
-		refuse("no kmap_local slots", "out of memory");
+		refuse_to_start("no kmap_local slots", "out of memory");
 	frame_set_hold(wants("hold", "on"));
 	if (wants("debug", "poison"))
 		lazy_set_poison(true);
@@ -205,49 +177,24 @@ static void init_shootdown(void)
 	shootdown_set_strategy(s);
 }
 
-static void serial_interrupt(struct trap_frame *f __attribute__((unused)))
-{
-	uart_interrupt();
-}
-
-static void start_interrupts(void)
-{
-	if (apic_init(&madt))
-		refuse("no interrupts", "the local APIC is missing or cannot be mapped");
-	timer_init(pm_timer_port);
-	irq_enable();
-	if (ioapic_init(&madt)) {
-		printk("ioapic: none; serial input is polled\n");
-		return;
-	}
-	irq_register(VEC_SERIAL, serial_interrupt);
-	if (ioapic_route_isa(UART_ISA_IRQ, VEC_SERIAL, 0))
-		printk("ioapic: no line for the serial port; its input is polled\n");
-	else
-		uart_enable_irq();
-}
-
 void kernel_main(u32 door, u64 handover)
 {
-	cpu_init_boot();
-	uart_init_early();
-	idt_init();
-	mmu_native_init();
+	mmu = platform->mmu;
+	platform->start(handover);
 	printk("Lazymap: what does it cost to take a kernel mapping away?\n");
 	take_hand_over(door, handover);
-	ask_firmware();
+	platform->survey();
 
 	make_address_space();
 	init_laziness();
 	init_shootdown();
-	vga_init(&boot_info);
-	fb_init(&boot_info);
+	platform->init_screens();
 
-	start_interrupts();
+	platform->start_interrupts();
 	threads_init();
-	if (cpu_alloc_stacks(&cpus[0]))
-		refuse("no exception stacks", "out of memory");
-	smp_init(&madt, trampoline_pa);
+	if (platform->ready_cpu(&cpus[0]))
+		refuse_to_start("no exception stacks", "out of memory");
+	platform->start_cpus();
 	lazy_set_max(lazy_max); /* each CPU's part of it, now that they are all there */
 
 	KASSERT(!mm_check(true), "the memory map of a fresh boot is not sound");

@@ -11,4 +11,9 @@ extern u64 tsc_at_prompt;	   /* TSC when boot was over; 0 before */
 /* From boot/boot.asm: 64-bit mode, high half, boot tables, IRQs off, on the static boot stack. */
 void kernel_main(u32 door, u64 handover) __noreturn;
 
+/*
+ * Something from outside makes it impossible to go on: says so and leaves, without a panic's noise.
+ */
+void refuse_to_start(const char *what, const char *why) __noreturn;
+
 #endif

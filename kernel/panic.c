@@ -16,7 +16,6 @@
  * one exits without a word.
  */
 #include <stdarg.h>
-#include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/idt.h"
 #include "arch/x86/regs.h"
@@ -26,6 +25,7 @@
 #include "kernel/irq.h"
 #include "kernel/monitor.h"
 #include "kernel/panic.h"
+#include "kernel/platform.h"
 #include "kernel/printk.h"
 #include "kernel/symbols.h"
 #include "kernel/test.h"
@@ -122,7 +122,7 @@ static bool claim(void)
 		cpu_init_boot();
 	me = cpu_id() + 1;
 	if (!atomic_cmpxchg(&owner, 0, me) && atomic_read(&owner) != me)
-		cpu_halt_forever(); /* the owner's NMI finds us here and shows who called */
+		platform->halt(); /* the owner's NMI finds us here and shows who called */
 	if (++depth > 2)
 		machine_exit(1);
 	return depth == 1;
@@ -134,9 +134,8 @@ static cpumask_t stop_others(void)
 	cpumask_t others = {cpus_online().bits & ~cpu_bit(cpu_id())};
 	u64 start = tsc_now();
 
-	if (!apic_ready())
+	if (!platform->stop_cpus(others))
 		return (cpumask_t){0};
-	apic_send_nmi(others);
 	while ((atomic_read(&stopped_mask) & others.bits) != others.bits &&
 	       tsc_to_us(tsc_now() - start) < STOP_WAIT_US)
 		cpu_relax();
@@ -232,7 +231,7 @@ void panic_nmi(const struct trap_frame *f)
 		return;
 	stopped[me] = *f;
 	atomic_fetch_or(&stopped_mask, cpu_bit(me));
-	cpu_halt_forever();
+	platform->halt();
 }
 
 void cpu_unresponsive(unsigned cpu, const char *what)

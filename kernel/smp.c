@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * The CPUs. One static array, so that a CPU's struct is there before any allocator; the boot CPU is
- * in the online set from the start, the others enter it by themselves (arch/x86/smp_boot.c) and
+ * in the online set from the start, the others enter it by themselves (arch/x86/smp_boot.c, xen/smp.c) and
  * nobody ever leaves.
  */
 #include "kernel/smp.h"
-#include "arch/x86/apic.h"
 #include "kernel/atomic.h"
 
 struct cpu cpus[MAX_CPUS];
@@ -21,9 +20,4 @@ cpumask_t cpus_online(void)
 void smp_set_online(void)
 {
 	atomic_fetch_or(&online, cpu_bit(cpu_id()));
-}
-
-void smp_kick_idle(unsigned cpu)
-{
-	apic_send_ipi((cpumask_t){cpu_bit(cpu)}, VEC_RESCHEDULE);
 }

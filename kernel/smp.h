@@ -11,7 +11,4 @@
 /* This CPU joins cpus_online(). => IRQs off; shootdown_cpu_online() comes next; once */
 void smp_set_online(void);
 
-/* Makes CPU `cpu` look at its run queue, if it sleeps. => any context */
-void smp_kick_idle(unsigned cpu);
-
 #endif

@@ -27,14 +27,12 @@
  * Read next: arch/x86/switch.asm.
  */
 #include "kernel/thread.h"
-#include "arch/x86/idt.h"
-#include "arch/x86/regs.h"
 #include "kernel/cpu.h"
 #include "kernel/errno.h"
 #include "kernel/irq.h"
 #include "kernel/list.h"
 #include "kernel/panic.h"
-#include "kernel/smp.h"
+#include "kernel/platform.h"
 #include "kernel/spinlock.h"
 #include "kernel/watchdog.h"
 #include "mm/shootdown.h"
@@ -193,7 +191,7 @@ void thread_wake(struct thread *t)
 		t->wake_pending = true;
 	spin_unlock(&q->lock);
 	if (kick)
-		smp_kick_idle(t->cpu);
+		platform->kick(t->cpu);
 }
 
 static void thread_end(void)
@@ -242,7 +240,7 @@ static void thread_launch(struct thread *t)
 	kick = make_ready(t);
 	spin_unlock(&q->lock);
 	if (kick)
-		smp_kick_idle(t->cpu);
+		platform->kick(t->cpu);
 }
 
 struct thread *thread_create(unsigned cpu, const char *name, void (*fn)(void *), void *arg)
@@ -339,7 +337,7 @@ void idle_loop(void)
 			continue;
 		}
 		shootdown_idle_enter();
-		cpu_halt();
+		platform->idle();
 		shootdown_idle_exit(); /* a hlt may end with no interrupt: SMM may return past it */
 	}
 }
@@ -361,18 +359,12 @@ int thread_create_idle(struct cpu *c, u64 *stack_top)
 	return 0;
 }
 
-/* The interrupt has done all there is to do: it ended a hlt. */
-static void reschedule(struct trap_frame *f __attribute__((unused)))
-{
-}
-
 void threads_init(void)
 {
 	for (unsigned i = 0; i < MAX_CPUS; i++) {
 		queues[i].lock.name = "run queue";
 		list_init(&queues[i].ready);
 	}
-	irq_register(VEC_RESCHEDULE, reschedule);
 	this_cpu()->current = &boot_thread;
 	this_cpu()->idle = thread_make(0, "idle", idle_thread, NULL);
 	KASSERT(this_cpu()->idle, "no memory for the idle thread");
