@@ -82,7 +82,7 @@ CFLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs
 	-fno-pic -fno-pie -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -O2 -g "-ffile-prefix-map=$(CURDIR)=." $(WARNINGS) -I.
 # Asked when a file is compiled, not when this is read: the compiler may not be installed yet.
-NOSTDINC = -nostdinc -isystem $$($(CC) -print-file-name=include)
+NOSTDINC = -nostdinc -isystem $$($(CC) -print-file-name=include) -isystem $(O)/include
 # No line numbers of assembly: NASM would write the directory's name with them.
 NASMFLAGS := -f elf64 --reproducible -I./ $(if $(WERROR),-Werror)
 LDFLAGS := -T linker.ld -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=none \
@@ -92,7 +92,7 @@ LDFLAGS := -T linker.ld -nostdlib -static -z max-page-size=0x1000 -z noexecstack
 # --- Sources ----------------------------------------------------------------------------------
 
 SRCS := $(sort $(wildcard boot/*.asm boot/*.c arch/x86/*.asm arch/x86/*.c kernel/*.c mm/*.c \
-	tests/kernel/*.c))
+	xen/*.asm xen/*.c tests/kernel/*.c))
 OBJS := $(SRCS:%=$(O)/obj/%.o)
 ELF := $(O)/lazymap.elf
 
@@ -101,7 +101,13 @@ ELF := $(O)/lazymap.elf
 .PHONY: all
 all: $(ELF) ## build/lazymap.elf, the kernel (the default)
 
-$(O)/obj/%.c.o: %.c $(O)/obj/flags | need-$(BUILD_NEEDS)
+# Of the host's headers Xen's public ones, and no others.
+XEN_HEADERS ?= /usr/include/xen
+$(O)/include/xen: | need-$(BUILD_NEEDS)
+	@mkdir -p $(@D)
+	@ln -sfn $(XEN_HEADERS) $@
+
+$(O)/obj/%.c.o: %.c $(O)/obj/flags | need-$(BUILD_NEEDS) $(O)/include/xen
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(NOSTDINC) -MMD -MP -c $< -o $@

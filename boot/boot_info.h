@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a loader hands over, whichever door it came through. Each door (multiboot2.c, pvh.c, later
- * Xen's start_info) parses its own format with bounds checks and fills one struct boot_info; from
+ * What a loader hands over, whichever door it came through. Each door (multiboot2.c, pvh.c, xen.c)
+ * parses its own format with bounds checks and fills one struct boot_info; from
  * there on nobody asks who booted us. The struct is plain data with no pointers into loader memory.
  */
 #ifndef BOOT_BOOT_INFO_H
@@ -16,11 +16,12 @@
 /* Physical addresses at and beyond this are refused: 4 PiB is more than any machine we can test. */
 #define BOOT_PHYS_LIMIT (1ull << 52)
 
-/* The door and what it passes in EBX, stored by boot/boot.asm. */
+/* The door; boot/boot.asm and xen/head.asm hand it over, and an address of what else there is. */
 enum boot_door {
 	DOOR_NONE,
 	DOOR_MULTIBOOT2,
-	DOOR_PVH
+	DOOR_PVH,
+	DOOR_XEN_PV
 };
 
 enum mem_type {
@@ -50,7 +51,7 @@ struct boot_framebuffer {
 };
 
 struct boot_info {
-	const char *door; /* "multiboot2", "pvh" */
+	const char *door; /* "multiboot2", "pvh", "xen-pv" */
 	char loader[64];
 	char cmdline[BOOT_CMDLINE_MAX];
 	unsigned nr_ranges, nr_modules;
@@ -71,14 +72,16 @@ struct boot_info {
 typedef const void *(*phys_reader)(paddr_t pa, u64 len);
 
 /*
- * boot_info_from_multiboot2 / _from_pvh: parse the structure at `pa`.
+ * boot_info_from_multiboot2 / _from_pvh / _from_xen: parse the structure at `pa`.
  *   => 0, or -EINVAL / -EFAULT / -E2BIG with *why a sentence for the console and *bi half filled
  *   => reads nothing outside what `read` grants and the structure's own stated size
  *   => a framebuffer we cannot draw on is left out; that is no error
- *   => multiboot2 specification 2.0, 3.6; Xen public/arch-x86/hvm/start_info.h
+ *   => multiboot2 specification 2.0, 3.6; Xen public/arch-x86/hvm/start_info.h,
+ *      public/xen.h (struct start_info)
  */
 int boot_info_from_multiboot2(struct boot_info *bi, paddr_t pa, phys_reader read, const char **why);
 int boot_info_from_pvh(struct boot_info *bi, paddr_t pa, phys_reader read, const char **why);
+int boot_info_from_xen(struct boot_info *bi, paddr_t pa, phys_reader read, const char **why);
 
 /*
  * boot_info_normalise: sorts, cuts to whole pages (usable inwards, others outwards), resolves

@@ -43,6 +43,9 @@
 	X(frame_hold,      "frame blocks held back until every CPU has forgotten them (hold=on)")  \
 	X(frame_refill,    "times a per-CPU frame cache went to its zone")                         \
 	X(table_alloc,     "page-table frames taken")                                              \
+	X(xen_mmu_update,  "hypercalls that changed page-table entries (under Xen)")               \
+	X(xen_mmu_entry,   "entries they changed")                                                 \
+	X(xen_mmuext,      "hypercalls that pinned, unpinned, loaded or flushed (under Xen)")      \
 	X(lock,            "spinlocks taken")                                                      \
 	X(lock_wait,       "of them, those that another CPU held just then")                       \
 	X(irq_timer,       "timer ticks")                                                          \

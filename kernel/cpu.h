@@ -19,6 +19,7 @@ struct cpu {
 	struct cpu *self; /* offset 0: gs:0 */
 	u32 id;		  /* offset 8: dense, 0 is the boot CPU */
 	u32 apic_id;
+	void *shared; /* offset 16: what a hypervisor shares with this CPU (Xen: its vcpu_info) */
 	struct thread *current;
 	struct thread *idle;
 	struct arch_cpu *arch; /* GDT, TSS, IST stacks (arch/x86/cpu.c) */

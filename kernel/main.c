@@ -74,9 +74,13 @@ static void take_hand_over(u32 door, u64 handover)
 	int err = -EINVAL;
 
 	if (door == DOOR_MULTIBOOT2)
-		err = boot_info_from_multiboot2(&boot_info, handover, platform->read_boot_map, &why);
+		err = boot_info_from_multiboot2(&boot_info, handover, platform->read_boot_map,
+						&why);
 	else if (door == DOOR_PVH)
 		err = boot_info_from_pvh(&boot_info, handover, platform->read_boot_map, &why);
+	else if (door == DOOR_XEN_PV)
+		err = boot_info_from_xen(&boot_info, handover - IMAGE_BASE, platform->read_boot_map,
+					 &why);
 	if (!err)
 		err = boot_info_normalise(&boot_info, &why);
 	if (err)
@@ -179,6 +183,8 @@ static void init_shootdown(void)
 
 void kernel_main(u32 door, u64 handover)
 {
+	if (door == DOOR_XEN_PV)
+		platform = &xen_platform;
 	mmu = platform->mmu;
 	platform->start(handover);
 	printk("Lazymap: what does it cost to take a kernel mapping away?\n");

@@ -52,7 +52,7 @@ struct platform {
 	void (*init_screens)(void);	/* consoles that need memory; after vmap_init() */
 	void (*start_interrupts)(void); /* IRQs are on when it returns, the tick runs */
 	int (*ready_cpu)(struct cpu *c) __must_check; /* memory a CPU needs. => 0 or -ENOMEM */
-	void (*start_cpus)(void);	/* all that can are online on return; fixes nr_cpus */
+	void (*start_cpus)(void); /* all that can are online on return; fixes nr_cpus */
 
 	/* idle: sleeps until something happens. => IRQs off; on when it returns */
 	void (*idle)(void);
@@ -68,6 +68,7 @@ struct platform {
 	const char *(*time_reference)(void);
 };
 
-extern const struct platform native_platform, *platform;
+extern const struct platform native_platform, xen_platform;
+extern const struct platform *platform;
 
 #endif

@@ -182,7 +182,7 @@ static bool maps(u64 index, paddr_t pa)
 
 	if (alias_is_local(index))
 		return kmap_local_root(kmap_local_cpu(index)).n != kernel_root.n &&
-		       (kmap_local_entry(index)->v & (PTE_ADDR | PTE_P)) == (pa | PTE_P);
+		       (entry_read(kmap_local_entry(index)) & (PTE_ADDR | PTE_P)) == (pa | PTE_P);
 	return pt_translate(kernel_root, alias_va(index), &found) && found == pa;
 }
 

@@ -162,7 +162,7 @@ static void check_local_leaf(struct walk *w, vaddr_t va, int level, pte_t e)
 	u64 index = LOCAL_BASE + ((va - KMAP_LOCAL_BASE) >> PAGE_SHIFT);
 
 	if (!in_local_slots(va) || index - LOCAL_BASE >= NR_LOCAL || level > 1 ||
-	    kmap_local_cpu(index) != w->cpu || kmap_local_entry(index)->v != e.v ||
+	    kmap_local_cpu(index) != w->cpu || entry_read(kmap_local_entry(index)) != e.v ||
 	    !frame_valid(pfn))
 		FAULT(w->faults, "CPU %u alone has %#lx mapped (%#lx), which is no slot of its own",
 		      w->cpu, va, e.v);
@@ -205,7 +205,8 @@ static void check_cpu_root(struct walk *w, unsigned cpu, pfn_t root)
 
 	w->tables++;
 	for (unsigned slot = 0; slot < PT_ENTRIES; slot++)
-		if (slot != own && pt_read(root, slot).v != pt_read(kernel_root, slot).v)
+		if (slot != own && !pt_slot_is_hole(slot) &&
+		    pt_read(root, slot).v != pt_read(kernel_root, slot).v)
 			FAULT(w->faults, "CPU %u's root has %#lx in slot %u, the kernel's has %#lx",
 			      cpu, pt_read(root, slot).v, slot, pt_read(kernel_root, slot).v);
 	w->cpu = cpu;

@@ -18,13 +18,20 @@ static bool in_read_only_image(paddr_t pa, u64 len)
 	return pa < img->rodata_end - IMAGE_BASE && pa + len > img->text - IMAGE_BASE;
 }
 
+/* Where the platform demands it, tables too, so that none is written but by asking. */
+static bool must_be_read_only(paddr_t pa, u64 len)
+{
+	return in_read_only_image(pa, len) ||
+	       (mmu->tables_read_only && pfn_frame(paddr_to_pfn(pa))->type == FRAME_TABLE);
+}
+
 static void check_direct_leaf(struct walk *w, vaddr_t va, int level, pte_t e)
 {
 	paddr_t pa = pte_addr(e, level);
 
 	w->direct_pages += pt_entry_size(level) >> PAGE_SHIFT;
 	if (pa != va - DIRECT_BASE || pte_executable(e) ||
-	    pte_writable(e) == in_read_only_image(pa, pt_entry_size(level)))
+	    pte_writable(e) == must_be_read_only(pa, pt_entry_size(level)))
 		FAULT(w->faults, "direct map %#lx has entry %#lx", va, e.v);
 }
 
@@ -45,7 +52,7 @@ static void check_image_leaf(struct walk *w, vaddr_t va, int level, pte_t e)
 
 	w->image_pages += pt_entry_size(level) >> PAGE_SHIFT;
 	if (pte_writable(e) != data || pte_executable(e) != text || va == img->stack_guard ||
-	    pte_addr(e, level) != va - IMAGE_BASE)
+	    (pte_addr(e, level) != va - IMAGE_BASE) != (va == img->platform_page))
 		FAULT(w->faults, "image page %#lx has entry %#lx", va, e.v);
 	check_reserved(w, va, pte_addr(e, level));
 }

@@ -2,7 +2,8 @@
 /*
  * Two short sorted lists: what is RAM, and which of it is still free. Allocation takes from the
  * highest free range that fits, so that low memory stays for those who need it (page tables made
- * while the boot map reaches only 4 GiB, the trampoline). Nothing is ever freed here.
+ * while the boot map reaches only 4 GiB, the trampoline). What was reserved may be given back by a
+ * platform that needs it no more; what was allocated stays.
  *
  * Next: mm/space.c, its one customer.
  */
@@ -73,6 +74,21 @@ int early_reserve(paddr_t start, paddr_t end)
 			r[1].start = e;
 		}
 	}
+	return 0;
+}
+
+int early_release(paddr_t start, paddr_t end)
+{
+	struct early_range r = {start >> PAGE_SHIFT, end >> PAGE_SHIFT};
+	unsigned i = 0;
+
+	if (nr_avail == EARLY_MAX_RANGES)
+		return -E2BIG;
+	while (i < nr_avail && avail[i].end <= r.start)
+		i++;
+	KASSERT(i == nr_avail || r.end <= avail[i].start, "%#lx is released, but free", start);
+	memmove(&avail[i + 1], &avail[i], (nr_avail++ - i) * sizeof(avail[0]));
+	avail[i] = r;
 	return 0;
 }
 

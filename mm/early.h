@@ -37,6 +37,9 @@ int early_reserve(paddr_t start, paddr_t end);
  */
 int early_alloc(u64 pages, u64 align, paddr_t limit, pfn_t *out) __must_check;
 
+/* What was reserved is free again. => RAM, no part of it free; 0 or -E2BIG */
+int early_release(paddr_t start, paddr_t end) __must_check;
+
 /* Calls fn for each range that is still free, ascending. */
 void early_for_each_free(void (*fn)(u64 start, u64 end));
 

@@ -126,11 +126,16 @@ void engine_clear(struct area *a, u64 page, u64 n)
 int engine_set_leaf(vaddr_t va, int level, pte_t e)
 {
 	struct pt_walk w;
+	irqflags_t flags;
+	int err;
 
 	pt_walk(kernel_root, va, &w);
 	KASSERT(w.level <= level, "no table at level %d for %#lx", level, va);
+	flags = irq_save();
 	mmu->set_leaf(w.step[level].table, w.step[level].slot, e);
-	return mmu->batch_end(NULL);
+	err = mmu->batch_end(NULL);
+	irq_restore(flags);
+	return err;
 }
 
 static void clear_leaf(vaddr_t va, int level)
@@ -208,7 +213,7 @@ void engine_clear_all(struct area *a)
 
 		if (kind == AREA_IO)
 			clear_leaf(va, 1);
-		else if (entry_of(va)->v)
+		else if (entry_read(entry_of(va)))
 			engine_clear(a, page, 1);
 	}
 	a->stamp = shootdown_stamp();
@@ -240,7 +245,8 @@ static void complain(const char *call, struct frame *const *f, u64 n)
 static bool same_frames(const struct area *a, struct frame *const *f)
 {
 	for (u64 i = 0; i < a->pages; i++)
-		if ((entry_of(a->start + (i << PAGE_SHIFT))->v & PTE_ADDR) != frame_paddr(f[i]) ||
+		if ((entry_read(entry_of(a->start + (i << PAGE_SHIFT))) & PTE_ADDR) !=
+			    frame_paddr(f[i]) ||
 		    (atomic_read(&f[i]->alias) & ALIAS_NOMAP))
 			return false;
 	return true;

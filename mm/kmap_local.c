@@ -66,12 +66,15 @@ pte_t *kmap_local_entry(u64 index)
 static __noinline void set_slow(pte_t *e, struct frame *f, u64 alias)
 {
 	pfn_t table = paddr_to_pfn(virt_to_phys(e));
+	irqflags_t flags;
 
 	KASSERT(alias_add(f, alias), "kmap_local of frame %#lx, which is %s", frame_pfn(f).n,
 		frame_type_name(f->type));
+	flags = irq_save();
 	mmu->set_leaf(table, (unsigned)((vaddr_t)e % PAGE_SIZE / sizeof(*e)),
 		      (pte_t){frame_paddr(f) | ram_bits(VM_W | VM_LOCAL)});
 	KASSERT(!mmu->batch_end(NULL), "%s refused a kmap_local entry", mmu->name);
+	irq_restore(flags);
 }
 
 void *kmap_local(struct frame *f)
@@ -114,17 +117,12 @@ int kmap_local_init_cpu(unsigned cpu)
 	struct local *l = &locals[cpu];
 	int err = pt_alloc_table(PT_LEVELS, &l->root);
 
-	for (unsigned slot = PT_ENTRIES / 2; !err && slot < PT_ENTRIES; slot++) {
-		pte_t e = pt_read(kernel_root, slot);
-
-		if (pte_present(e))
-			err = mmu->attach_table(l->root, slot, PT_LEVELS,
-						paddr_to_pfn(pte_addr(e, PT_LEVELS)));
-	}
+	if (!err)
+		err = pt_share_kernel_half(l->root);
 	if (!err)
 		err = pt_ensure_path(l->root, slot_va(cpu, 0), 1);
 	if (!err)
 		l->pte = pt_entries(pt_leaf_table(l->root, slot_va(cpu, 0))) +
 			 pt_index(slot_va(cpu, 0), 1);
-	return err;
+	return err ? err : mmu_pin_root(l->root);
 }

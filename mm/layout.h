@@ -33,6 +33,14 @@
 #define IMAGE_BASE	0xffffffff80000000ul
 #define IMAGE_SIZE	(1 * GiB)
 
+#define HOLE_BASE	0xffff800000000000ul
+#define HOLE_SIZE	(8 * TiB)
+
+static inline bool in_hole(vaddr_t va)
+{
+	return va - HOLE_BASE < HOLE_SIZE;
+}
+
 static inline bool in_direct_map(vaddr_t va)
 {
 	return va - DIRECT_BASE < DIRECT_SIZE;

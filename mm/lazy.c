@@ -137,7 +137,7 @@ static u64 clear_holed(struct area *a)
 	u64 n = 0;
 
 	for (u64 page = 0; page < a->pages; page++)
-		if (entry_of(a->start + (page << PAGE_SHIFT))->v) {
+		if (entry_read(entry_of(a->start + (page << PAGE_SHIFT)))) {
 			engine_clear(a, page, 1);
 			n++;
 		}

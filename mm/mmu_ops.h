@@ -28,13 +28,23 @@ struct mmu_ops {
 	/* Facts. */
 	int max_leaf_level; /* largest page a leaf may map: 1 (4 KiB), 2 (2 MiB) or 3 (1 GiB) */
 	paddr_t phys_end;   /* no entry may name a physical address at or beyond it */
+	paddr_t early_end;  /* until load_root(), the direct map reaches RAM below it */
+	bool has_hole; /* top-level slots 256-271 are the hypervisor's, whatever it has put there */
+	bool tables_read_only; /* the direct map has no writable entry of a table's frame */
 	enum lazy_policy default_policy;
+
+	/*
+	 * What is found in memory, as mm/ would have written it: of a present entry, its address in
+	 * terms of pfns. NULL: as it is. See entry_read().
+	 */
+	u64 (*decode)(u64 v);
 
 	/*
 	 * Entries of level-1 tables that map RAM of ours, a run of them within one table, with the
 	 * alias words of their frames (mm/run.h has the loops). Each call has taken effect when it
 	 * returns; the caller alone owns the entries. Both NULL: an entry is written by writing it,
-	 * and the engine does that itself.
+	 * and the engine does that itself. Where entries must be
+	 * asked for, one by one or many at once, mm/run_queued.h makes both of set_leaf.
 	 *   set_run:   e[0..n-1] map f[0..n-1] with `bits`; `alias` is the alias word of the first
 	 *      => n; fewer: that many are set, and the next frame's word is not the plain case;
 	 *         -errno: the platform refused, and nothing of this run is set
@@ -47,6 +57,7 @@ struct mmu_ops {
 	/*
 	 * Any other leaf: large pages, devices, static mappings, new rights for an entry. A batch
 	 * is whatever was issued since the last batch_end(); natively each takes effect at once.
+	 *   => IRQs off from the first to the end, so that a batch is one caller's; boot apart
 	 *   set_leaf:  one entry that is no link, at any level; zero too
 	 *   batch_end: => 0, or -errno and *done entries took effect; natively 0
 	 */
@@ -60,6 +71,11 @@ struct mmu_ops {
 	 */
 	int (*attach_table)(pfn_t parent, unsigned slot, int level, pfn_t table);
 	int (*load_root)(pfn_t root); /* this CPU runs on `root` from now on */
+	/*
+	 * pin_root: `root` is complete and may be loaded from now on; the platform looks at all
+	 * its tables. NULL: there is nothing to do. => 0, or -errno with nothing changed
+	 */
+	int (*pin_root)(pfn_t root);
 
 	/*
 	 * Forgetting. flush: after it returns no CPU of `on` uses a translation named by `g` that
@@ -78,5 +94,18 @@ struct mmu_ops {
 
 /* The platform's table; set once by the platform before mm/ is used. */
 extern const struct mmu_ops *mmu;
+
+/* An entry as it is in memory now, in mm/'s terms. */
+static inline u64 entry_read(const pte_t *e)
+{
+	u64 v = READ_ONCE(e->v);
+
+	return unlikely(mmu->decode) ? mmu->decode(v) : v;
+}
+
+static inline int mmu_pin_root(pfn_t root)
+{
+	return mmu->pin_root ? mmu->pin_root(root) : 0;
+}
 
 #endif

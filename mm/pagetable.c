@@ -16,8 +16,6 @@
 #include "mm/space.h"
 #include "mm/vmap.h"
 
-#define EARLY_LIMIT (4 * GiB) /* what the boot tables reach */
-
 static spinlock_t pt_lock = SPINLOCK_INIT("page tables"); /* attaching a table */
 static bool early = true;
 static atomic_t tables_held; /* typed FRAME_TABLE now */
@@ -71,7 +69,7 @@ int pt_alloc_table(int level, pfn_t *table)
 	struct frame *f;
 
 	if (early) {
-		if (early_alloc(1, 1, MIN(EARLY_LIMIT, space_direct_limit()), table))
+		if (early_alloc(1, 1, MIN(mmu->early_end, space_direct_limit()), table))
 			return -ENOMEM;
 		memset(pt_entries(*table), 0, PAGE_SIZE);
 		return 0;
@@ -176,6 +174,20 @@ int pt_ensure_path(pfn_t root, vaddr_t va, int level)
 	return ensure_path(root, va, level, &table);
 }
 
+int pt_share_kernel_half(pfn_t root)
+{
+	int err = 0;
+
+	for (unsigned slot = PT_ENTRIES / 2; !err && slot < PT_ENTRIES; slot++) {
+		pte_t e = pt_slot_is_hole(slot) ? (pte_t){0} : pt_read(kernel_root, slot);
+
+		if (pte_present(e))
+			err = mmu->attach_table(root, slot, PT_LEVELS,
+						paddr_to_pfn(pte_addr(e, PT_LEVELS)));
+	}
+	return err;
+}
+
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va)
 {
 	pfn_t table = root;
@@ -216,7 +228,8 @@ int pt_map_span(pfn_t root, vaddr_t va, paddr_t pa, u64 len, unsigned prot, int 
 void pt_visit(pfn_t table, int level, vaddr_t va, pt_visitor fn, void *arg)
 {
 	for (unsigned slot = 0; slot < PT_ENTRIES; slot++) {
-		pte_t e = pt_read(table, slot);
+		bool skip = level == PT_LEVELS && pt_slot_is_hole(slot);
+		pte_t e = skip ? (pte_t){0} : pt_read(table, slot);
 		vaddr_t at = va + slot * pt_entry_size(level);
 
 		if (!e.v)

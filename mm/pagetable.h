@@ -17,8 +17,18 @@ static inline pte_t *pt_entries(pfn_t table)
 
 static inline pte_t pt_read(pfn_t table, unsigned slot)
 {
-	return (pte_t){READ_ONCE(pt_entries(table)[slot].v)};
+	return (pte_t){entry_read(&pt_entries(table)[slot])};
 }
+
+/* Top-level slots of the kernel half in which nothing is ours to read. */
+static inline bool pt_slot_is_hole(unsigned slot)
+{
+	return mmu->has_hole &&
+	       slot - pt_index(HOLE_BASE, PT_LEVELS) < HOLE_SIZE / pt_entry_size(4);
+}
+
+/* The kernel half of `root` is the kernel's own, in all slots that are ours. => 0 or -errno */
+int pt_share_kernel_half(pfn_t root) __must_check;
 
 /* One step of a walk: the entry at `level` on the way to an address. */
 struct pt_step {

@@ -66,7 +66,8 @@ static int purge_some(struct frame *f, struct gather *g)
 		if (!a || word_state(atomic_read(&a->word)) == AREA_LIVE)
 			live++;
 		else if (make_busy(a)) {
-			u64 e = entry_of(va)->v; /* it may have got another frame meanwhile */
+			u64 e = entry_read(
+				entry_of(va)); /* it may have got another frame meanwhile */
 
 			if ((e & PTE_P) && (e & PTE_ADDR) == frame_paddr(f))
 				clear_page(a, va, g);

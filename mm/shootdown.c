@@ -110,17 +110,30 @@ int shootdown_strategy_parse(const char *s, enum shootdown_strategy *out)
  */
 struct flush_clock flush_clock = {.now = {1}};
 
+u64 shootdown_tick(void)
+{
+	return atomic_fetch_add(&flush_clock.now, 1) + 1;
+}
+
 /*
  * The maximum, because a nested flush (of an interrupt or an NMI) publishes a later clock first;
  * ours would take it back.
  */
 void shootdown_flush_local(void)
 {
-	u64 c = atomic_fetch_add(&flush_clock.now, 1) + 1;
+	u64 c = shootdown_tick();
 
 	mmu->invalidate_all();
 	atomic_max(&tlb[cpu_id()].flushed, c);
 	count(tlb_full);
+}
+
+void shootdown_publish(cpumask_t on, u64 clock)
+{
+	unsigned cpu;
+
+	cpumask_for_each (cpu, on)
+		atomic_max(&tlb[cpu].flushed, clock);
 }
 
 /*
@@ -258,8 +271,7 @@ u64 shootdown_horizon(void)
 	return horizon;
 }
 
-/* => those of `on` that have to be asked */
-static cpumask_t filter(const struct gather *g, cpumask_t on)
+cpumask_t shootdown_targets(const struct gather *g, cpumask_t on)
 {
 	cpumask_t need = {0};
 	unsigned cpu;
@@ -354,7 +366,7 @@ void shootdown(const struct gather *g, cpumask_t on)
 	KASSERT(!slot->g, "shootdown inside a shootdown on CPU %u", me);
 	*slot = (struct request){g, slot->id + 1};
 	slot->id |= (u64)me << REQUEST_CPU_SHIFT;
-	targets = filter(g, (cpumask_t){on.bits & ~cpu_bit(me)});
+	targets = shootdown_targets(g, (cpumask_t){on.bits & ~cpu_bit(me)});
 	count(shootdown);
 	count_add(shootdown_pages, g->pages);
 	if (g->full)

@@ -56,6 +56,16 @@ static inline u64 shootdown_stamp(void)
 void shootdown(const struct gather *g, cpumask_t on);
 
 /*
+ * For a platform whose hypervisor flushes CPUs at one word from us (mmu->flush is its own then):
+ *   shootdown_targets: those of `on` that have to forget what `g` names; as in shootdown()
+ *   shootdown_tick:    the clock moves on, before a full flush; => its value
+ *   shootdown_publish: every CPU of `on` has flushed everything since the clock had that value
+ */
+cpumask_t shootdown_targets(const struct gather *g, cpumask_t on);
+u64 shootdown_tick(void);
+void shootdown_publish(cpumask_t on, u64 clock);
+
+/*
  * Serves what other CPUs have asked of this one. => from the IPI, and from waiting loops; any IRQ
  * state
  */

@@ -156,8 +156,10 @@ static const char *validate(void)
 
 	if (!top)
 		return "there is no memory";
-	if (direct_limit < MIN_DIRECT_LIMIT || direct_limit < image.end - IMAGE_BASE)
-		return "directmap=SIZE is too small: the kernel itself needs its first 16 MiB mapped";
+	if (direct_limit < MIN_DIRECT_LIMIT || direct_limit < image.end - IMAGE_BASE ||
+	    direct_limit < image.keep_direct)
+		return "directmap=SIZE is too small: the kernel itself, and what boot has left behind it, "
+		       "needs at least the first 16 MiB mapped";
 	if (MIN(top, direct_limit) > DIRECT_SIZE ||
 	    top / PAGE_SIZE * sizeof(struct frame) > FRAMES_SIZE || top >> PAGE_SHIFT > FRAME_NIL)
 		return "there is memory above 8 TiB, which the address space has no room for";
@@ -202,13 +204,8 @@ int space_init(const struct kernel_image *img, u64 limit, const char **why)
 
 int space_trampoline_root(paddr_t pa, pfn_t *root)
 {
-	for (unsigned slot = PT_ENTRIES / 2; slot < PT_ENTRIES; slot++) {
-		pte_t e = pt_read(kernel_root, slot);
-
-		if (pte_present(e) && mmu->attach_table(trampoline_root, slot, PT_LEVELS,
-							paddr_to_pfn(pte_addr(e, PT_LEVELS))))
-			return -ENOMEM;
-	}
+	if (pt_share_kernel_half(trampoline_root))
+		return -ENOMEM;
 	*root = trampoline_root;
 	/* not global: loading kernel_root drops it */
 	return pt_map_span(trampoline_root, pa, pa, PAGE_SIZE, VM_X | VM_LOCAL, 1);

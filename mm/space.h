@@ -15,6 +15,9 @@ struct kernel_image {
 	vaddr_t rodata, rodata_end;
 	vaddr_t data, end;
 	vaddr_t stack_guard; /* one page in data that stays unmapped, below the boot stack */
+	/* The platform's wishes; 0: none. */
+	vaddr_t platform_page; /* one page in data over which it maps something of its own */
+	paddr_t keep_direct;   /* memory below must be in the direct map, as the image must */
 };
 
 extern pfn_t kernel_root; /* the top-level table every CPU runs on */

@@ -38,7 +38,7 @@ static struct area *range_of(void *va, u64 page, u64 n, bool mapped)
 	    word_kind(w) != AREA_SPARSE || !n || n > a->pages || page > a->pages - n)
 		return NULL;
 	for (u64 i = page; i < page + n; i++)
-		if (!!entry_of(a->start + (i << PAGE_SHIFT))->v != mapped)
+		if (!!entry_read(entry_of(a->start + (i << PAGE_SHIFT))) != mapped)
 			return NULL;
 	return a;
 }

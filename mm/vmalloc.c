@@ -94,7 +94,7 @@ static void read_frames(const struct area *a, u64 page, struct frame **f, u64 n)
 		struct run r = run_at(a->start + (page << PAGE_SHIFT), n);
 
 		for (unsigned i = 0; i < r.n; i++)
-			f[i] = pfn_frame(paddr_to_pfn(r.e[i].v & PTE_ADDR));
+			f[i] = pfn_frame(paddr_to_pfn(entry_read(r.e + i) & PTE_ADDR));
 		f += r.n;
 		page += r.n;
 		n -= r.n;
@@ -320,7 +320,7 @@ static __noinline void free_small(struct area *a, enum area_kind kind, u64 unmap
 
 #pragma GCC unroll 4
 	for (unsigned i = 0; i < n; i++)
-		f[i] = run_frame(a->pte[i].v);
+		f[i] = run_frame(entry_read(a->pte + i));
 	if (n == 1)
 		fast_unmap(a->start, 1, kind, unmapper, true);
 	else if (n == 4)

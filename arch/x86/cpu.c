@@ -223,13 +223,18 @@ static void find_features(struct cpu_features *f)
 	find_extended_features(f);
 }
 
+void cpu_find_features(void)
+{
+	find_features(&cpu_features);
+}
+
 void cpu_init_boot(void)
 {
 	struct tss *tss = &arch_cpus[0].tss;
 
 	for (int i = IST_DF; i < IST_END; i++)
 		tss->ist[i - 1] = (u64)early_exception_stack + EARLY_STACK_SIZE;
-	find_features(&cpu_features);
+	cpu_find_features();
 	cpu_init(&cpus[0]);
 }
 

@@ -46,6 +46,9 @@ extern struct cpu_features cpu_features;
  */
 void cpu_init_boot(void);
 
+/* Finds cpu_features alone, for a CPU that somebody else has readied. */
+void cpu_find_features(void);
+
 /*
  * cpu_init: readies this CPU, which is `c`. => IRQs off; c->id set; cpu_alloc_stacks() done
  */

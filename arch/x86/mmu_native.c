@@ -86,7 +86,8 @@ static void kicked(struct trap_frame *f __attribute__((unused)))
 
 struct mmu_ops native_mmu_ops = {
 	.name = "native",
-	.max_leaf_level = 2, /* 3 if CPUID says so: mmu_native_init() */
+	.max_leaf_level = 2,  /* 3 if CPUID says so: mmu_native_init() */
+	.early_end = 4 * GiB, /* boot/boot.asm */
 	.default_policy = LAZY_TLB,
 	.set_leaf = native_set_leaf,
 	.batch_end = native_batch_end,

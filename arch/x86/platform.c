@@ -100,8 +100,7 @@ static void reschedule(struct trap_frame *f __attribute__((unused)))
 static void start_interrupts(void)
 {
 	if (apic_init(&madt))
-		refuse_to_start("no interrupts",
-				"the local APIC is missing or cannot be mapped");
+		refuse_to_start("no interrupts", "the local APIC is missing or cannot be mapped");
 	irq_register(VEC_RESCHEDULE, reschedule);
 	timer_init(pm_timer_port);
 	irq_enable();

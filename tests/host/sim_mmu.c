@@ -300,6 +300,7 @@ struct mmu_ops sim_mmu_ops = {
 	.name = "simulated",
 	.max_leaf_level = 3,
 	.phys_end = 1ul << 46,
+	.early_end = 4 * GiB,
 	.default_policy = LAZY_TLB,
 	.set_leaf = sim_set_leaf,
 	.batch_end = sim_batch_end,

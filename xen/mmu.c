@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mmu_ops of a PV guest. Xen lets the guest's page tables be the processor's, and so must look at
+ * every entry before it counts: a frame has one type at a time (Xen: arch/x86/mm.c, the comment at
+ * its head). As long as it is a page table no entry anywhere may map it writable; as long as one
+ * does, it cannot become one. That is what makes lazy unmapping interesting here: an entry that was
+ * left behind is a writable mapping, used or not.
+ *
+ * A frame that is to become a table is therefore sealed: its entry in the direct map loses W. The
+ * other mappings it may have had are mm/'s business, which has purged them (pt_alloc_table). Sealed
+ * tables are changed by hypercall; one that nobody has shown to Xen yet is memory like any other
+ * and written as such, which is cheap: a whole tree is built that way and shown at once, by pinning
+ * its root (xen_pin_root). So whether a table is sealed is all the state there is, and the direct
+ * map has it.
+ *
+ *   set_leaf      queued; a batch is one hypercall, up to QUEUE_MAX entries
+ *   attach_table  the direct map's entry and the link, in one hypercall
+ *   flush         Xen knows which processors hold anything of a vCPU, and interrupts them itself
+ *
+ * Clearing an entry needs no flush before its frame is used as a table: Xen flushes by itself when a
+ * frame's type changes. Flushing is for what mm/ uses addresses and frames for.
+ *
+ * Next: enter.c, how the builder's tables are left.
+ */
+#include "xen/mmu.h"
+#include "mm/pagetable.h"
+#include "mm/run_queued.h"
+#include "mm/shootdown.h"
+#include "mm/space.h"
+#include "xen/hypercall.h"
+#include "xen/p2m.h"
+
+const u64 *xen_p2m;
+u64 xen_nr_pfns;
+
+/* --- the queue ---------------------------------------------------------------------------------- */
+
+#define QUEUE_MAX (PT_ENTRIES + 2) /* what a run can be, and a little more */
+
+static struct queue {
+	unsigned nr;
+	int err;       /* of what had to be issued before batch_end(), because it was too much */
+	unsigned took; /* entries that took effect before */
+	pfn_t table;   /* that the last update was of; for as long as the batch is open */
+	struct mmu_update update[QUEUE_MAX];
+} __aligned_to(CACHE_LINE) queues[MAX_CPUS];
+
+static void issue(struct queue *q)
+{
+	unsigned done = 0;
+	long err = 0;
+
+	if (q->nr && !q->err) {
+		err = xen_mmu_update(q->update, q->nr, &done);
+		count(xen_mmu_update);
+		count_add(xen_mmu_entry, q->nr);
+		q->err = (int)err;
+		q->took += err ? done : q->nr;
+	}
+	q->nr = 0;
+}
+
+static void enqueue(pfn_t table, unsigned slot, u64 v)
+{
+	struct queue *q = &queues[cpu_id()];
+
+	KASSERT(!irqs_enabled(), "a page-table batch with interrupts on");
+	if (q->nr == QUEUE_MAX)
+		issue(q);
+	q->table = table;
+	q->update[q->nr++] = (struct mmu_update){
+		.ptr = (pfn_to_mfn(table).n << PAGE_SHIFT) + slot * sizeof(pte_t),
+		.val = v,
+	};
+}
+
+static int xen_batch_end(unsigned *done)
+{
+	struct queue *q = &queues[cpu_id()];
+	int err;
+
+	issue(q);
+	err = q->err;
+	if (done)
+		*done = q->took;
+	q->err = 0;
+	q->took = 0;
+	return err;
+}
+
+/* --- tables ------------------------------------------------------------------------------------- */
+
+pte_t *xen_direct_entry(pfn_t pfn)
+{
+	vaddr_t va = (vaddr_t)phys_to_virt(pfn_to_paddr(pfn));
+
+	return &pt_entries(pt_leaf_table(kernel_root, va))[pt_index(va, 1)];
+}
+
+static bool own_tables; /* ours are loaded */
+
+bool xen_is_sealed(pfn_t table)
+{
+	return own_tables && !(READ_ONCE(xen_direct_entry(table)->v) & PTE_W);
+}
+
+/* Until the batch ends, other frames' entries in the same table are nobody's business. */
+static void enqueue_direct(pfn_t pfn, bool writable)
+{
+	pte_t *e = xen_direct_entry(pfn);
+	u64 v = READ_ONCE(e->v);
+	paddr_t pa = virt_to_phys(e);
+
+	enqueue(paddr_to_pfn(pa), (unsigned)(pa % PAGE_SIZE / sizeof(*e)),
+		writable ? v | PTE_W : v & ~PTE_W);
+}
+
+static void xen_set_leaf(pfn_t table, unsigned slot, pte_t e)
+{
+	const struct queue *q = &queues[cpu_id()];
+	u64 v = entry_encode(e.v);
+
+	if ((q->nr && q->table.n == table.n) || xen_is_sealed(table))
+		enqueue(table, slot, v);
+	else
+		WRITE_ONCE(pt_entries(table)[slot].v, v);
+}
+
+static int xen_attach_table(pfn_t parent, unsigned slot, int level __attribute__((unused)),
+			    pfn_t table)
+{
+	u64 v = entry_encode(pfn_to_paddr(table) | PTE_TABLE_BITS);
+	irqflags_t flags;
+	unsigned done;
+	int err;
+
+	if (!xen_is_sealed(parent)) {
+		WRITE_ONCE(pt_entries(parent)[slot].v, v);
+		return 0;
+	}
+	flags = irq_save();
+	if (!xen_is_sealed(table))
+		enqueue_direct(table, false);
+	enqueue(parent, slot, v);
+	err = xen_batch_end(&done);
+	if (err && done) { /* sealed, but refused as a table */
+		enqueue_direct(table, true);
+		KASSERT(!xen_batch_end(NULL), "frame %#lx cannot be made writable again", table.n);
+	}
+	irq_restore(flags);
+	return err;
+}
+
+int xen_frame_op(unsigned cmd, pfn_t pfn)
+{
+	struct mmuext_op op = {.cmd = cmd, .arg1.mfn = pfn_to_mfn(pfn).n};
+	unsigned done;
+
+	count(xen_mmuext);
+	return (int)xen_mmuext_op(&op, 1, &done);
+}
+
+/* fn on every table of a tree that is (or is not) sealed; what is below one of the others is too. */
+static void visit_tree(pfn_t table, int level, bool sealed, void (*fn)(pfn_t table))
+{
+	if (xen_is_sealed(table) != sealed)
+		return;
+	for (unsigned slot = 0; level > 1 && slot < PT_ENTRIES; slot++) {
+		bool skip = level == PT_LEVELS && pt_slot_is_hole(slot);
+		pte_t e = skip ? (pte_t){0} : pt_read(table, slot);
+
+		if (pte_present(e) && !pte_leaf(e, level))
+			visit_tree(paddr_to_pfn(pte_addr(e, level)), level - 1, sealed, fn);
+	}
+	fn(table);
+}
+
+static void seal(pfn_t table)
+{
+	enqueue_direct(table, false);
+}
+
+/* Xen refuses it for what is in use as a table, by another root. */
+static void unseal_if_free(pfn_t table)
+{
+	enqueue_direct(table, true);
+	(void)xen_batch_end(NULL);
+}
+
+static int xen_pin_root(pfn_t root)
+{
+	irqflags_t flags = irq_save();
+	int err;
+
+	visit_tree(root, PT_LEVELS, false, seal);
+	err = xen_batch_end(NULL);
+	if (!err)
+		err = xen_frame_op(MMUEXT_PIN_L4_TABLE, root);
+	if (err)
+		visit_tree(root, PT_LEVELS, true, unseal_if_free);
+	irq_restore(flags);
+	return err;
+}
+
+u64 xen_root_cr3(pfn_t root)
+{
+	return pfn_to_mfn(root).n
+	       << PAGE_SHIFT; /* Xen: xen_pfn_to_cr3() is the identity on x86-64 */
+}
+
+static int xen_load_root(pfn_t root)
+{
+	int err = own_tables ? xen_frame_op(MMUEXT_NEW_BASEPTR, root) : xen_enter_own_tables(root);
+
+	own_tables |= !err;
+	return err;
+}
+
+/* --- forgetting --------------------------------------------------------------------------------- */
+
+static void flush_here(unsigned cmd, vaddr_t va)
+{
+	struct mmuext_op op = {.cmd = cmd, .arg1.linear_addr = va};
+	unsigned done;
+	long err = xen_mmuext_op(&op, 1, &done);
+
+	count(xen_mmuext);
+	KASSERT(!err, "Xen refuses to flush: %ld", err);
+}
+
+static void xen_invalidate_page(vaddr_t va)
+{
+	flush_here(MMUEXT_INVLPG_LOCAL, va);
+}
+
+static void xen_invalidate_all(void)
+{
+	flush_here(MMUEXT_TLB_FLUSH_LOCAL, 0);
+}
+
+/* => operations; one per page, or one for everything */
+static unsigned fill_flush(struct mmuext_op *op, const struct gather *g, const cpumask_t *on)
+{
+	unsigned n = 0;
+
+	if (g->full) {
+		op[n].cmd = MMUEXT_TLB_FLUSH_MULTI;
+		op[n++].arg2.vcpumask.p = on;
+		return n;
+	}
+	for (unsigned r = 0; r < g->nr; r++)
+		for (u64 p = 0; p < g->range[r].pages; p++) {
+			op[n].cmd = MMUEXT_INVLPG_MULTI;
+			op[n].arg1.linear_addr = g->range[r].start + (p << PAGE_SHIFT);
+			op[n++].arg2.vcpumask.p = on;
+		}
+	return n;
+}
+
+/*
+ * Xen flushes in the call, on every processor that holds anything of those vCPUs; so there is
+ * nobody to wait for, and nothing to serve. Who runs is Xen's to know: a vCPU that does not may
+ * have left translations all the same, on the processor it ran on last.
+ */
+static void xen_flush(const struct gather *g, cpumask_t on)
+{
+	struct mmuext_op op[GATHER_PAGES + 1];
+	u64 clock = g->full ? shootdown_tick() : 0;
+	unsigned n, done;
+	long err;
+
+	KASSERT(may_wait(), "a flush where nothing may be waited for");
+	on = shootdown_targets(g, on);
+	count(shootdown);
+	count_add(shootdown_pages, g->pages);
+	if (g->full)
+		count(shootdown_full);
+	if (!on.bits)
+		return;
+	n = fill_flush(op, g, &on);
+	err = xen_mmuext_op(op, n, &done);
+	count(xen_mmuext);
+	KASSERT(!err, "Xen refuses to flush vCPUs %#lx: %ld", on.bits, err);
+	if (g->full)
+		shootdown_publish(on, clock);
+}
+
+struct mmu_ops xen_mmu_ops = {
+	.name = "xen",
+	.max_leaf_level = 1,
+	.phys_end = 1ul << 46,
+	.has_hole = true,
+	.tables_read_only = true,
+	.default_policy = LAZY_TLB,
+	.decode = entry_decode,
+	.set_run = run_set_queued,
+	.clear_run = run_clear_queued,
+	.set_leaf = xen_set_leaf,
+	.batch_end = xen_batch_end,
+	.attach_table = xen_attach_table,
+	.load_root = xen_load_root,
+	.pin_root = xen_pin_root,
+	.flush = xen_flush,
+	.invalidate_page = xen_invalidate_page,
+	.invalidate_all = xen_invalidate_all,
+};

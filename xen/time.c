@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Time in a PV guest. Xen has measured the TSC already and shares the result (Xen: xen.h, struct
+ * vcpu_time_info): nanoseconds = system_time + ((tsc - tsc_timestamp) << shift) * mul / 2^32. So the
+ * TSC's rate is a division, and kernel/time.h serves as on the bare machine.
+ *
+ * The tick is Xen's periodic timer, an event of each vCPU. It is what carries the quiet points
+ * (mm/shootdown.c) here too. A vCPU that does not run gets one event for all the ticks it missed.
+ */
+#include "xen/time.h"
+#include "kernel/cpu.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/time.h"
+#include "mm/shootdown.h"
+#include "xen/events.h"
+
+#define TICK_HZ	      100
+#define NS_PER_SECOND 1000000000ull
+
+/* Xen writes it while the vCPU does not run; the version is odd meanwhile, and different after. */
+static struct vcpu_time_info read_time(void)
+{
+	const struct vcpu_info *v = this_cpu()->shared;
+	struct vcpu_time_info t;
+	u32 version;
+
+	do {
+		version = __atomic_load_n(&v->time.version, __ATOMIC_ACQUIRE);
+		t = v->time;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while ((version & 1) || READ_ONCE(v->time.version) != version);
+	return t;
+}
+
+static u64 scale(u64 ticks, const struct vcpu_time_info *t)
+{
+	ticks = t->tsc_shift < 0 ? ticks >> -t->tsc_shift : ticks << t->tsc_shift;
+	return (u64)((unsigned __int128)ticks * t->tsc_to_system_mul >> 32);
+}
+
+u64 xen_time_ns(void)
+{
+	struct vcpu_time_info t = read_time();
+
+	return t.system_time + scale(tsc_now() - t.tsc_timestamp, &t);
+}
+
+void xen_time_init(void)
+{
+	struct vcpu_time_info t = read_time();
+	u64 hz = (NS_PER_SECOND << 32) / MAX(t.tsc_to_system_mul, 1u);
+
+	tsc_hz = t.tsc_shift < 0 ? hz << -t.tsc_shift : hz >> t.tsc_shift;
+	printk("timer: TSC %lu kHz, measured by Xen; tick %u Hz\n", tsc_hz / 1000, TICK_HZ);
+}
+
+static void tick(struct trap_frame *f __attribute__((unused)))
+{
+	count(irq_timer);
+	this_cpu()->ticks++;
+	this_cpu()->tick_tsc = tsc_now();
+	shootdown_quiet_point();
+}
+
+void xen_time_start_cpu(void)
+{
+	struct vcpu_set_periodic_timer op = {.period_ns = NS_PER_SECOND / TICK_HZ};
+	long err;
+
+	this_cpu()->tick_tsc = tsc_now();
+	xen_bind_virq(VIRQ_TIMER, cpu_id(), tick);
+	err = xen_vcpu_op(VCPUOP_set_periodic_timer, cpu_id(), &op);
+	KASSERT(!err, "Xen refuses vCPU %u its tick: %ld", cpu_id(), err);
+}
