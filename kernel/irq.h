@@ -73,8 +73,8 @@ static inline void irq_restore(irqflags_t f)
 }
 
 /*
- * irq_patch: from now on each site calls its replacement, which changes nothing but RAX and the
- * arithmetic flags.
+ * irq_patch: from now on each site calls its replacement, which changes nothing but the arithmetic
+ * flags and, of READ and SAVE, RAX.
  *   => boot, one CPU, while text is writable
  */
 void irq_patch(void (*const replacement[NR_IRQ_SITES])(void));

@@ -2,7 +2,7 @@
 ;
 ; The interrupt flag of a vCPU: one byte in its vcpu_info, evtchn_upcall_mask, not 0 while events are
 ; held back (Xen: xen.h). These replace the instructions that kernel/irq.h has put into the code.
-; They change RAX and the arithmetic flags, nothing else.
+; Those with a result have it in RAX; all change the arithmetic flags, and nothing else.
 ;
 ; A vCPU writes its own mask only, and Xen looks at it only where that vCPU runs, so no locked
 ; instruction is needed. But an event that came while the mask was set has only left its mark; who
@@ -32,8 +32,10 @@ xen_irq_read:
 
 global xen_irq_disable:function
 xen_irq_disable:
+	push	rax
 	mov	rax, [gs:CPU_SHARED]
 	mov	byte [rax + VCPU_MASK], 1
+	pop	rax
 	ret
 
 global xen_irq_save:function
@@ -50,10 +52,12 @@ xen_irq_save:
 ; What is pending is delivered on the way back from any hypercall: this one does nothing else.
 global xen_irq_enable:function
 xen_irq_enable:
+	push	rax
 	mov	rax, [gs:CPU_SHARED]
 	mov	byte [rax + VCPU_MASK], 0
 	cmp	byte [rax + VCPU_PENDING], 0
 	jne	.deliver
+	pop	rax
 	ret
 .deliver:
 	push	rcx
@@ -68,4 +72,5 @@ xen_irq_enable:
 	pop	rdi
 	pop	r11
 	pop	rcx
+	pop	rax
 	ret
