@@ -58,6 +58,8 @@ struct platform {
 	void (*idle)(void);
 	/* kick: CPU `cpu` looks at its run queue, if it sleeps. => any context */
 	void (*kick)(unsigned cpu);
+	/* interrupt: smp_interrupt_here() in a handler on CPU `cpu`. => any context */
+	void (*interrupt)(unsigned cpu);
 	/* stop_cpus: an NMI to each. => false: there is no way to send one */
 	bool (*stop_cpus)(cpumask_t cpus);
 	/* halt: the end of this CPU's road. => any context */

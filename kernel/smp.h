@@ -11,4 +11,16 @@
 /* This CPU joins cpus_online(). => IRQs off; shootdown_cpu_online() comes next; once */
 void smp_set_online(void);
 
+/*
+ * smp_interrupt: fn(arg) on CPU `cpu`, this one too, in an interrupt handler: IRQs off, on top of
+ * whatever it was doing.
+ *   => any context; one at a time to each CPU: the one before must be over
+ * smp_interrupt_over: has the last one returned?
+ */
+void smp_interrupt(unsigned cpu, void (*fn)(void *arg), void *arg);
+bool smp_interrupt_over(unsigned cpu);
+
+/* The platform's handler for platform->interrupt(). => interrupt context, on that CPU */
+void smp_interrupt_here(void);
+
 #endif

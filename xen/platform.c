@@ -147,6 +147,7 @@ const struct platform xen_platform = {
 	.start_cpus = xen_smp_start,
 	.idle = idle,
 	.kick = xen_smp_kick,
+	.interrupt = xen_smp_interrupt,
 	.stop_cpus = xen_smp_stop,
 	.halt = halt,
 	.exit = leave,

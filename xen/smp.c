@@ -24,7 +24,7 @@
 #include "xen/time.h"
 #include "xen/traps.h"
 
-static evtchn_t kick_port[MAX_CPUS];
+static evtchn_t kick_port[MAX_CPUS], call_port[MAX_CPUS];
 
 void xen_cpu_entry(void);		     /* xen/entry.asm */
 void xen_cpu_main(struct cpu *c) __noreturn; /* called by it */
@@ -33,9 +33,25 @@ static void kicked(struct trap_frame *f __attribute__((unused)))
 {
 }
 
+static void called(struct trap_frame *f __attribute__((unused)))
+{
+	smp_interrupt_here();
+}
+
+static void bind_ports(unsigned cpu)
+{
+	kick_port[cpu] = xen_bind_ipi(cpu, kicked);
+	call_port[cpu] = xen_bind_ipi(cpu, called);
+}
+
 void xen_smp_kick(unsigned cpu)
 {
 	xen_event_send(kick_port[cpu]);
+}
+
+void xen_smp_interrupt(unsigned cpu)
+{
+	xen_event_send(call_port[cpu]);
 }
 
 bool xen_smp_stop(cpumask_t to)
@@ -59,7 +75,7 @@ unsigned xen_smp_count(void)
 
 void xen_smp_init_boot(void)
 {
-	kick_port[0] = xen_bind_ipi(0, kicked);
+	bind_ports(0);
 }
 
 void xen_cpu_main(struct cpu *c)
@@ -83,7 +99,7 @@ static long start(struct cpu *c, struct vcpu_guest_context *ctxt)
 		return err;
 	c->self = c;
 	c->shared = &xen_shared.info.vcpu_info[c->id];
-	kick_port[c->id] = xen_bind_ipi(c->id, kicked);
+	bind_ports(c->id);
 	memset(ctxt, 0, sizeof(*ctxt));
 	ctxt->flags = VGCF_IN_KERNEL;
 	ctxt->user_regs.rip = (u64)xen_cpu_entry;

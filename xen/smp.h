@@ -14,8 +14,9 @@ void xen_smp_init_boot(void);
 /* Starts all others; fixes nr_cpus. => thread context, events unmasked */
 void xen_smp_start(void);
 
-/* platform->kick, ->stop_cpus */
+/* platform->kick, ->interrupt, ->stop_cpus */
 void xen_smp_kick(unsigned cpu);
+void xen_smp_interrupt(unsigned cpu);
 bool xen_smp_stop(cpumask_t to);
 
 #endif

@@ -29,6 +29,7 @@ enum exception {
 enum vector {
 	VEC_SERIAL = 0x40,
 	VEC_TIMER = 0x50,
+	VEC_CALL = 0x60,
 	VEC_RESCHEDULE = 0xe0,
 	VEC_SHOOTDOWN = 0xf0,
 	VEC_APIC_ERROR = 0xfe,

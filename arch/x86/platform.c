@@ -30,6 +30,7 @@
 #include "kernel/main.h"
 #include "kernel/platform.h"
 #include "kernel/printk.h"
+#include "kernel/smp.h"
 #include "mm/early.h"
 
 #define BOOT_MAP_END (4 * GiB) /* what boot.asm's tables reach */
@@ -97,11 +98,17 @@ static void reschedule(struct trap_frame *f __attribute__((unused)))
 {
 }
 
+static void called(struct trap_frame *f __attribute__((unused)))
+{
+	smp_interrupt_here();
+}
+
 static void start_interrupts(void)
 {
 	if (apic_init(&madt))
 		refuse_to_start("no interrupts", "the local APIC is missing or cannot be mapped");
 	irq_register(VEC_RESCHEDULE, reschedule);
+	irq_register(VEC_CALL, called);
 	timer_init(pm_timer_port);
 	irq_enable();
 	if (ioapic_init(&madt)) {
@@ -123,6 +130,11 @@ static void start_cpus(void)
 static void native_kick(unsigned cpu)
 {
 	apic_send_ipi((cpumask_t){cpu_bit(cpu)}, VEC_RESCHEDULE);
+}
+
+static void native_interrupt(unsigned cpu)
+{
+	apic_send_ipi((cpumask_t){cpu_bit(cpu)}, VEC_CALL);
 }
 
 static bool native_stop_cpus(cpumask_t to)
@@ -158,6 +170,7 @@ const struct platform native_platform = {
 	.start_cpus = start_cpus,
 	.idle = cpu_halt,
 	.kick = native_kick,
+	.interrupt = native_interrupt,
 	.stop_cpus = native_stop_cpus,
 	.halt = cpu_halt_forever,
 	.exit = native_exit,

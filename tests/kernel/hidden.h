@@ -8,6 +8,7 @@
 #define TESTS_KERNEL_HIDDEN_H
 
 #include "kernel/atomic.h"
+#include "kernel/irq.h"
 #include "kernel/test.h"
 #include "mm/frame.h"
 #include "mm/mmu_ops.h"
@@ -37,17 +38,26 @@ static inline bool hidden_map(struct hidden *h)
 	return true;
 }
 
+static inline void hidden_write(const struct hidden *h, pte_t e)
+{
+	irqflags_t flags = irq_save();
+
+	mmu->set_leaf(h->at.table, h->at.slot, e);
+	EXPECT_EQ(mmu->batch_end(NULL), 0);
+	irq_restore(flags);
+}
+
 /* => the stamp */
 static inline u64 hidden_hide(const struct hidden *h)
 {
-	mmu->set_leaf(h->at.table, h->at.slot, (pte_t){0});
-	smp_mb(); /* set_leaf is a store: it must be seen before the clock is read */
+	hidden_write(h, (pte_t){0});
+	smp_mb(); /* set_leaf may be a store: it must be seen before the clock is read */
 	return shootdown_stamp();
 }
 
 static inline void hidden_show(const struct hidden *h)
 {
-	mmu->set_leaf(h->at.table, h->at.slot, h->at.entry);
+	hidden_write(h, h->at.entry);
 }
 
 static inline void hidden_unmap(const struct hidden *h)
@@ -56,6 +66,14 @@ static inline void hidden_unmap(const struct hidden *h)
 	vunmap((void *)h->va);
 	vm_unmap_aliases();
 	frame_free(h->frame, 0);
+}
+
+/* => false, and the test is skipped: shootdowns are the hypervisor's work, not other CPUs' */
+static inline bool asks_by_ipi(void)
+{
+	if (!mmu->kick)
+		test_skip("the hypervisor flushes here: no CPU is asked by another");
+	return mmu->kick;
 }
 
 /* => this CPU can read the page */

@@ -7,12 +7,8 @@
 
 /*
  * interrupt_cpu: fn(arg) runs in an interrupt handler on `cpu`, and has ended when this returns.
- * interrupt_send, interrupt_wait: the same in two parts, so that this CPU can do something
- * meanwhile; one at a time.
  *   => thread context, IRQs on; `cpu` is online and its interrupts are on
  */
 void interrupt_cpu(unsigned cpu, void (*fn)(void *), void *arg);
-void interrupt_send(unsigned cpu, void (*fn)(void *), void *arg);
-void interrupt_wait(void);
 
 #endif

@@ -23,7 +23,8 @@ static u8 *take_large(u64 bytes)
 	if (va && level_at(va) == 2)
 		return va;
 	vfree(va);
-	test_skip("no aligned 2 MiB of frames are free");
+	test_skip(mmu->max_leaf_level < 2 ? "this platform maps no large pages"
+					  : "no aligned 2 MiB of frames are free");
 	return NULL;
 }
 

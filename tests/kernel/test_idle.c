@@ -4,14 +4,13 @@
  * idle CPU is said only if its tick counter is the same before and after, and a test goes on until
  * it has seen that once. That it must come to that is bounded by the watchdog.
  */
-#include "arch/x86/apic.h"
-#include "arch/x86/idt.h"
 #include "kernel/atomic.h"
 #include "kernel/cpu.h"
 #include "kernel/test.h"
 #include "kernel/thread.h"
 #include "kernel/watchdog.h"
 #include "tests/kernel/hidden.h"
+#include "tests/kernel/interrupt.h"
 
 static cpumask_t others(void)
 {
@@ -120,34 +119,25 @@ KTEST(shootdown, idle_cpus_cover_a_stamp)
  * It reads in an interrupt handler of ours. A thread would be too late: on the way to it the CPU
  * passes a quiet point, and would flush whatever it owed anybody.
  */
-#define VEC_LOOK 0x60 /* no device's */
-
 static struct {
 	const struct hidden *page;
-	atomic_t looks; /* so far */
-	bool seen;	/* at the last one */
-	u64 ticks;	/* the CPU's, then */
+	bool seen; /* at the last look */
+	u64 ticks; /* the CPU's, then */
 } reader;
 
-static void look(struct trap_frame *f __attribute__((unused)))
+static void look(void *arg __attribute__((unused)))
 {
 	reader.seen = hidden_seen(reader.page);
 	reader.ticks = READ_ONCE(this_cpu()->ticks);
-	atomic_fetch_add(&reader.looks, 1);
 }
 
 /* CPU `cpu` looks, and idles again. => whether it could read the page */
 static bool wake_and_look(unsigned cpu)
 {
-	u64 looks = atomic_read(&reader.looks), start = tsc_now(), ticks[MAX_CPUS];
+	u64 ticks[MAX_CPUS];
 
 	wait_until_idle(ticks);
-	apic_send_ipi((cpumask_t){cpu_bit(cpu)}, VEC_LOOK);
-	while (atomic_read(&reader.looks) == looks) {
-		cpu_relax();
-		if (watchdog_expired(start))
-			cpu_unresponsive(cpu, "look");
-	}
+	interrupt_cpu(cpu, look, NULL);
 	wait_until_idle(ticks);
 	return reader.seen;
 }
@@ -177,16 +167,12 @@ static bool reads_at_waking(bool forget, bool *ticked)
 
 KTEST(shootdown, an_idle_cpu_flushes_before_it_reads)
 {
-	static bool registered;
 	u64 start = tsc_now(), promised, kept;
 	struct hidden h;
 	bool seen, ticked;
 
 	if (alone() || !hidden_map(&h))
 		return;
-	if (!registered)
-		irq_register(VEC_LOOK, look);
-	registered = true;
 	reader.page = &h;
 	do
 		seen = reads_at_waking(false, &ticked);
@@ -222,7 +208,7 @@ KTEST(shootdown, broadcast_interrupts_every_cpu)
 	u64 ticks[MAX_CPUS], stamp, sent, served, pages;
 	struct hidden h;
 
-	if (alone() || !hidden_map(&h))
+	if (alone() || !asks_by_ipi() || !hidden_map(&h))
 		return;
 	stamp = hidden_hide(&h);
 	EXPECT_EQ(run_on_cpus(cpus_online().bits, flush, NULL), 0);
