@@ -264,13 +264,17 @@ static unsigned fill_flush(struct mmuext_op *op, const struct gather *g, const c
  */
 static void xen_flush(const struct gather *g, cpumask_t on)
 {
+	const cpumask_t me = {cpu_bit(cpu_id()) & on.bits};
 	struct mmuext_op op[GATHER_PAGES + 1];
 	u64 clock = g->full ? shootdown_tick() : 0;
 	unsigned n, done;
 	long err;
 
 	KASSERT(may_wait(), "a flush where nothing may be waited for");
-	on = shootdown_targets(g, on);
+	on = shootdown_targets(g, (cpumask_t){on.bits & ~me.bits});
+	if (shootdown_flushed(cpu_id()) <= g->stamp ||
+	    shootdown_strategy() == SHOOTDOWN_BROADCAST)
+		on.bits |= me.bits;
 	count(shootdown);
 	count_add(shootdown_pages, g->pages);
 	if (g->full)

@@ -4,8 +4,9 @@
  * vcpu_time_info): nanoseconds = system_time + ((tsc - tsc_timestamp) << shift) * mul / 2^32. So the
  * TSC's rate is a division, and kernel/time.h serves as on the bare machine.
  *
- * The tick is Xen's periodic timer, an event of each vCPU. It is what carries the quiet points
- * (mm/shootdown.c) here too. A vCPU that does not run gets one event for all the ticks it missed.
+ * The tick is a one-shot timer, an event of each vCPU, set anew by each tick for the next. Not Xen's
+ * periodic timer, which rests while a vCPU is blocked: the tick is what carries the quiet points
+ * (mm/shootdown.c) here too. A vCPU that did not get to run has missed ticks, and gets one for them.
  */
 #include "xen/time.h"
 #include "kernel/cpu.h"
@@ -55,8 +56,25 @@ void xen_time_init(void)
 	printk("timer: TSC %lu kHz, measured by Xen; tick %u Hz\n", tsc_hz / 1000, TICK_HZ);
 }
 
+#define TICK_NS (NS_PER_SECOND / TICK_HZ)
+
+static u64 next_tick[MAX_CPUS]; /* ns; each its own vCPU's */
+
+static void set_tick(void)
+{
+	struct vcpu_set_singleshot_timer op = {0};
+	u64 now = xen_time_ns(), *next = &next_tick[cpu_id()];
+	long err;
+
+	*next = *next + TICK_NS > now ? *next + TICK_NS : now + TICK_NS;
+	op.timeout_abs_ns = *next;
+	err = xen_vcpu_op(VCPUOP_set_singleshot_timer, cpu_id(), &op);
+	KASSERT(!err, "Xen refuses vCPU %u its tick: %ld", cpu_id(), err);
+}
+
 static void tick(struct trap_frame *f __attribute__((unused)))
 {
+	set_tick();
 	count(irq_timer);
 	this_cpu()->ticks++;
 	this_cpu()->tick_tsc = tsc_now();
@@ -65,11 +83,11 @@ static void tick(struct trap_frame *f __attribute__((unused)))
 
 void xen_time_start_cpu(void)
 {
-	struct vcpu_set_periodic_timer op = {.period_ns = NS_PER_SECOND / TICK_HZ};
-	long err;
+	/* What it was given at birth, 100 Hz while it runs, would come in between. */
+	long err = xen_vcpu_op(VCPUOP_stop_periodic_timer, cpu_id(), NULL);
 
+	KASSERT(!err, "Xen does not stop vCPU %u's periodic timer: %ld", cpu_id(), err);
 	this_cpu()->tick_tsc = tsc_now();
 	xen_bind_virq(VIRQ_TIMER, cpu_id(), tick);
-	err = xen_vcpu_op(VCPUOP_set_periodic_timer, cpu_id(), &op);
-	KASSERT(!err, "Xen refuses vCPU %u its tick: %ld", cpu_id(), err);
+	set_tick();
 }

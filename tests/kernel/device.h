@@ -8,7 +8,7 @@
 #include "mm/vmalloc.h"
 
 #define LAPIC_PA 0xfee00000ul /* SDM vol. 3A, 10.4.1 */
-#define HPET_PA	 0xfed00000ul /* where every chipset has it, or nothing */
+#define PCI_PA	 0xfd000000ul /* where PCs have PCI devices' memory, or nothing */
 
 /*
  * A page of a device's registers: the local APIC's, which every PC has. Xen keeps that for itself;
@@ -16,7 +16,7 @@
  */
 static inline paddr_t device_find(void)
 {
-	static const paddr_t pages[] = {LAPIC_PA, HPET_PA};
+	static const paddr_t pages[] = {LAPIC_PA, PCI_PA};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
 		void *va = ioremap(pages[i], 4, VM_UC, "a device for a test");
