@@ -15,7 +15,7 @@
 #include "mm/early.h"
 #include "mm/frame.h"
 #include "mm/kmap.h"
-#include "mm/run.h"
+#include "mm/run_queued.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
 #include "mm/vmap.h"
@@ -33,12 +33,14 @@ static struct where {
 	int level; /* 0: unused */
 } where[WHERE_SLOTS];
 
-static struct pending_write {
-	pfn_t table;
-	unsigned slot;
-	pte_t e;
-} batch[BATCH_MAX];
-static unsigned in_batch;
+static struct batch {
+	unsigned nr;
+	struct {
+		pfn_t table;
+		unsigned slot;
+		pte_t e;
+	} write[BATCH_MAX];
+} batches[MAX_CPUS]; /* each CPU's own */
 
 bool sim_mm_is_up;
 
@@ -79,6 +81,21 @@ static bool can_walk(unsigned cpu, vaddr_t va, pfn_t table)
 	return at.n == table.n;
 }
 
+/*
+ * What is mapped is memory of whoever maps it, not free and no table (I1), and its alias comes
+ * before its entry (mm/alias.h).
+ */
+static void check_frame(vaddr_t va, u64 v)
+{
+	const struct frame *f = pfn_frame(paddr_to_pfn(v & PTE_ADDR));
+	u64 word = f->alias.v;
+
+	KASSERT(f->type == FRAME_USED, "%#lx maps frame %#lx, which is %s", va, frame_pfn(f).n,
+		frame_type_name(f->type));
+	KASSERT((word & ALIAS_CHAIN) || ((word & ALIAS_HEAD) && alias_va(alias_index(word)) == va),
+		"entry of %#lx is written, but its frame's alias word is %#lx", va, word);
+}
+
 static void write_entry(pfn_t table, unsigned slot, pte_t e)
 {
 	const struct where *w = where_is(table);
@@ -95,6 +112,8 @@ static void write_entry(pfn_t table, unsigned slot, pte_t e)
 		KASSERT(!m.bits, "%#lx is mapped anew, but CPUs %#lx remember its last mapping", va,
 			m.bits);
 	}
+	if (pte_present(e) && w->level == 1 && in_vmap_area(va) && sim_is_ram(pte_addr(e, 1)))
+		check_frame(va, e.v);
 	for (unsigned cpu = 0; sim.remember && pte_present(old) && cpu < nr_cpus; cpu++)
 		if (can_walk(cpu, va, table))
 			sim_tlb_fill(cpu, va, w->level, old);
@@ -103,13 +122,19 @@ static void write_entry(pfn_t table, unsigned slot, pte_t e)
 
 static void issue_entry(pfn_t table, unsigned slot, pte_t e)
 {
+	struct batch *b;
+
 	sim_full_barrier();
 	if (!sim.deferred) {
 		write_entry(table, slot, e);
 		return;
 	}
-	KASSERT(in_batch < BATCH_MAX, "a batch of more than %u entries", in_batch);
-	batch[in_batch++] = (struct pending_write){table, slot, e};
+	b = &batches[sim.cpu];
+	KASSERT(b->nr < BATCH_MAX, "a batch of more than %u entries", b->nr);
+	KASSERT(!sim_mm_is_up || !irqs_enabled(), "a batch with interrupts on");
+	b->write[b->nr].table = table;
+	b->write[b->nr].slot = slot;
+	b->write[b->nr++].e = e;
 }
 
 static void sim_set_leaf(pfn_t table, unsigned slot, pte_t e)
@@ -139,26 +164,10 @@ static vaddr_t leaf_va(const pte_t *e)
 	return slot_va(w, slot_of(e));
 }
 
-/*
- * What is mapped is memory of whoever maps it, not free and no table (I1), and its alias comes
- * before its entry (mm/alias.h).
- */
-static void check_frame(vaddr_t va, u64 v)
-{
-	const struct frame *f = pfn_frame(paddr_to_pfn(v & PTE_ADDR));
-	u64 word = f->alias.v;
-
-	KASSERT(f->type == FRAME_USED, "%#lx maps frame %#lx, which is %s", va, frame_pfn(f).n,
-		frame_type_name(f->type));
-	KASSERT((word & ALIAS_CHAIN) || ((word & ALIAS_HEAD) && alias_va(alias_index(word)) == va),
-		"entry of %#lx is written, but its frame's alias word is %#lx", va, word);
-}
-
 void entry_write(pte_t *e, u64 v)
 {
 	sim_full_barrier();
 	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
-	check_frame(leaf_va(e), v);
 	write_entry(table_of(e), slot_of(e), (pte_t){v});
 }
 
@@ -181,64 +190,16 @@ void entry_restore(pte_t *e, u64 v)
 	e->v = v;
 }
 
-/* --- runs, where a platform does not let entries be written: sim_config.deferred --- */
-
-static void check_run(const pte_t *e, unsigned n, u64 alias)
-{
-	KASSERT(n && slot_of(e) + n <= PT_ENTRIES, "a run of %u entries from %u", n, slot_of(e));
-	KASSERT((alias & ~ALIAS_LOW) == (ALIAS_BUSY | ALIAS_HEAD) &&
-			alias_va(alias_index(alias)) == leaf_va(e),
-		"a run at %#lx with alias word %#lx", leaf_va(e), alias);
-}
-
-static void defer_write(pte_t *e, u64 v)
-{
-	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
-	check_frame(leaf_va(e), v);
-	issue_entry(table_of(e), slot_of(e), (pte_t){v});
-}
-
-/* The platform has refused the run: the words of its frames give up the alias again. */
-static void take_back(struct frame *const *f, unsigned n, u64 alias)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (!atomic_cmpxchg(&f[i]->alias, alias + i, shootdown_stamp()))
-			alias_drop_slow(f[i], alias + i, shootdown_stamp());
-}
-
-static int sim_set_run(pte_t *e, struct frame *const *f, unsigned n, u64 bits, u64 alias)
-{
-	unsigned done;
-	int err;
-
-	check_run(e, n, alias);
-	KASSERT(!in_batch, "set_run with a batch open");
-	done = run_set(e, f, n, bits, alias, defer_write);
-	err = sim.fail_batch && sim.fail_batch <= in_batch ? -EINVAL : 0;
-	for (unsigned i = 0; !err && i < in_batch; i++)
-		write_entry(batch[i].table, batch[i].slot, batch[i].e);
-	sim.fail_batch -= MIN(sim.fail_batch, in_batch);
-	in_batch = 0;
-	if (err)
-		take_back(f, done, alias);
-	return err ? err : (int)done;
-}
-
-static struct run_stop sim_clear_run(pte_t *e, unsigned n, u64 alias)
-{
-	check_run(e, n, alias);
-	return run_clear(e, n, alias, entry_clear, entry_restore);
-}
-
 static int sim_batch_end(unsigned *done)
 {
-	unsigned n = sim.fail_batch ? MIN(in_batch, sim.fail_batch - 1) : in_batch;
-	bool failed = n < in_batch;
+	struct batch *b = &batches[sim.cpu];
+	unsigned n = sim.fail_batch ? MIN(b->nr, sim.fail_batch - 1) : b->nr;
+	bool failed = n < b->nr;
 
 	for (unsigned i = 0; i < n; i++)
-		write_entry(batch[i].table, batch[i].slot, batch[i].e);
-	sim.fail_batch -= MIN(sim.fail_batch, in_batch);
-	in_batch = 0;
+		write_entry(b->write[i].table, b->write[i].slot, b->write[i].e);
+	sim.fail_batch -= MIN(sim.fail_batch, b->nr);
+	b->nr = 0;
 	if (done)
 		*done = n;
 	return failed ? -EINVAL : 0;
@@ -316,7 +277,9 @@ const struct mmu_ops *mmu = &sim_mmu_ops;
 
 void sim_mmu_at_rest(void)
 {
-	KASSERT(!in_batch, "%u entries were issued and never ended", in_batch);
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+		KASSERT(!batches[cpu].nr, "%u entries were issued and never ended",
+			batches[cpu].nr);
 }
 
 /*
@@ -355,8 +318,8 @@ void sim_boot(const struct sim_config *c)
 		sim_mmu_ops.max_leaf_level = full.max_leaf_level;
 	if (full.deferred) {
 		sim.deferred = true;
-		sim_mmu_ops.set_run = sim_set_run;
-		sim_mmu_ops.clear_run = sim_clear_run;
+		sim_mmu_ops.set_run = run_set_queued;
+		sim_mmu_ops.clear_run = run_clear_queued;
 	}
 	sim_early(&full);
 	KASSERT(!space_init(&sim_image, full.direct_limit ? full.direct_limit : ~0ull, &why), "%s",
