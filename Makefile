@@ -171,7 +171,7 @@ export APPEND QEMU_ARGS GDB_ARGS TRACE_RUN
 RUN = $(PYTHON) tests/harness/run.py --build $(O) --smp $(SMP) --mem $(MEM) --cpu $(CPU) \
 	--kind $(MACHINE) --accel $(ACCEL) --append="$$APPEND" --extra="$$QEMU_ARGS"
 
-.PHONY: run run-iso run-usb run-uefi run-bochs gdb trace
+.PHONY: run run-iso run-usb run-uefi run-bochs run-xen gdb trace
 run: $(ELF) | need-run ## boot in QEMU; leave with Ctrl-A X; input from a pipe is typed, then exit
 	@$(RUN) --door pvh
 
@@ -192,6 +192,9 @@ gdb: $(ELF) | need-run need-gdb ## boot in QEMU under gdb, stopped at kernel_mai
 
 trace: $(ELF) | need-run ## build/trace.json: what the mapping engine did, for Perfetto
 	@$(RUN) --door pvh --trace="$$TRACE_RUN"
+
+run-xen: $(ELF) $(O)/xen/version | need-run ## boot under Xen, as its dom0
+	@$(RUN) --door xen
 
 # --- Set-up -----------------------------------------------------------------------------------
 
@@ -234,3 +237,4 @@ clean: ## remove what was built
 
 include tests/tests.mk
 include tools/compare/compare.mk
+include tools/xen/xen.mk

@@ -5,7 +5,8 @@ Everything that starts an emulator, for people (tests/harness/run.py) or for tes
 here, so a failing test can be repeated by hand with the very same machine.
 
 A door is the way in: "pvh" (QEMU loads the ELF itself), "bios" and "uefi" (GRUB from the ISO, as a CD),
-"usb-bios" and "usb-uefi" (the same ISO as a stick), "bochs" (GRUB from the ISO in Bochs).
+"usb-bios" and "usb-uefi" (the same ISO as a stick), "bochs" (GRUB from the ISO in Bochs), "xen" (QEMU loads
+Xen, which runs the ELF as its first domain, dom0).
 """
 
 import glob
@@ -17,7 +18,13 @@ from typing import NamedTuple
 EXIT_PASS, EXIT_FAIL = 33, 35
 DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
 
-DOORS = ("pvh", "bios", "uefi", "usb-bios", "usb-uefi", "bochs")
+DOORS = ("pvh", "bios", "uefi", "usb-bios", "usb-uefi", "bochs", "xen")
+
+# Xen prints on the first serial port, and so does dom0 through it. Its deeper idle states use MWAIT,
+# which is a #GP in some of QEMU's models of several CPUs; the page tables and the heap of its own need
+# memory that dom0 does not get.
+XEN_ARGUMENTS = "com1=115200,8n1 console=com1 cpuidle=0"
+XEN_MEGABYTES = 128
 
 OVMF_CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd",
              "/usr/share/edk2/*/OVMF_CODE.4m.fd", "/usr/share/edk2/*/OVMF_CODE.fd")
@@ -37,6 +44,16 @@ class Machine(NamedTuple):
     extra: tuple = ()  # more arguments for QEMU
 
 
+def megabytes(mem):
+    """=> the number that "256M" or "6G" means"""
+    return int(mem[:-1]) * {"M": 1, "G": 1024}[mem[-1]]
+
+
+def memory(machine):
+    """=> megabytes of the whole machine: `mem` is what the kernel gets"""
+    return megabytes(machine.mem) + (XEN_MEGABYTES if machine.door == "xen" else 0)
+
+
 def first_file(patterns):
     for pattern in patterns:
         for path in sorted(glob.glob(pattern)):
@@ -46,7 +63,7 @@ def first_file(patterns):
 
 def image(machine, build, scratch):
     """=> what the machine boots: the ELF, the menu ISO, or an ISO made now for this command line."""
-    if machine.door == "pvh":
+    if machine.door in ("pvh", "xen"):
         return f"{build}/lazymap.elf"
     if not machine.append and not machine.video:
         return f"{build}/lazymap.iso"
@@ -56,11 +73,23 @@ def image(machine, build, scratch):
     return iso
 
 
+def module(path, arguments):
+    """=> a kernel and its command line, as QEMU's -initrd takes them: modules are separated by commas"""
+    return f"{path} {arguments}".replace(",", ",,")
+
+
+def xen(machine, build, kernel):
+    """=> the part of QEMU's command that boots Xen with `kernel` as dom0, which gets all of the machine"""
+    dom0 = f"dom0_mem={machine.mem},max:{machine.mem} dom0_max_vcpus={machine.smp} dom0_vcpus_pin"
+    return ["-kernel", f"{build}/xen/xen.elf", "-append", f"{XEN_ARGUMENTS} {dom0}",
+            "-initrd", module(kernel, machine.append)]
+
+
 def qemu(machine, build, scratch, serial):
     """=> the command. `serial` is the chardev of the first serial port, with id=com1."""
     argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", machine.kind, "-accel", machine.accel, "-cpu", machine.cpu,
-            "-smp", str(machine.smp), "-m", machine.mem, "-device", DEBUG_EXIT,
+            "-smp", str(machine.smp), "-m", f"{memory(machine)}M", "-device", DEBUG_EXIT,
             "-chardev", serial, "-serial", "chardev:com1"]
     if machine.kind != "microvm":
         argv += ["-vga", "std"]
@@ -72,6 +101,8 @@ def qemu(machine, build, scratch, serial):
                  "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={code.replace('CODE', 'VARS')}"]
     if machine.door == "pvh":
         argv += ["-kernel", boots, "-append", machine.append]
+    elif machine.door == "xen":
+        argv += xen(machine, build, boots)
     elif machine.door.startswith("usb"):
         argv += ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0",
                  "-drive", f"id=stick,if=none,format=raw,snapshot=on,file={boots}"]
@@ -99,11 +130,6 @@ panic: action=fatal
 error: action=report
 info: action=ignore
 """
-
-
-def megabytes(mem):
-    """=> the number that "256M" or "6G" means"""
-    return int(mem[:-1]) * {"M": 1, "G": 1024}[mem[-1]]
 
 
 def bochs(machine, build, scratch, tty):

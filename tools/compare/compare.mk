@@ -11,8 +11,8 @@ COMPARE := $(O)/compare
 compare: $(ELF) $(COMPARE)/initramfs | need-run ## our figures beside Linux's
 	@$(PYTHON) tools/compare/compare.py --build $(O) --mem $(MEM) --cpu $(CPU) --accel $(ACCEL)
 
-$(COMPARE)/linux/version: | need-linux
-	@tools/compare/fetch.sh $(@D)
+$(COMPARE)/linux/version: tools/compare/fetch.sh tools/debs.sh | need-linux
+	@tools/compare/fetch.sh $(O)/debs $(@D)
 
 $(COMPARE)/module/lazybench.ko: $(COMPARE)/linux/version $(wildcard tools/compare/linux/*) \
 		tools/compare/module.sh
