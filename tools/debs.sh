@@ -4,8 +4,8 @@
 # debs.sh, sourced by the scripts called fetch.sh: Debian's packages without installing them.
 #
 # Nothing here needs a privilege: apt works on lists and a cache of its own below $debs, from the
-# package sources this system is set up with, and dpkg-deb only unpacks. All that is fetched stays in
-# $debs, so a machine without a network or without apt can be served by hand.
+# package sources this system is set up with, and dpkg-deb only unpacks. All that is fetched stays
+# in $debs, so a machine without a network or without apt can be served by hand.
 #
 # The script sets $debs, the directory, before it sources this, and defines `fail MESSAGE`, which
 # ends it and says what can be done.
@@ -40,7 +40,7 @@ depends() {
     apt apt-cache depends "$@" 2>/dev/null | sed -n "s/^ *Depends: \($pattern\)\$/\1/p" | sort -u
 }
 
-# closure REGEX PACKAGE...: these, and what they depend on directly or not, as far as it is like that
+# closure REGEX PACKAGE...: these, and all they depend on, as far as its name is like that
 closure() {
     wanted=$1
     shift
@@ -62,8 +62,8 @@ download() {
     mkdir "$debs/new"
     find "$debs" -maxdepth 1 -name '*.deb' -exec ln {} "$debs/new" \;
     (cd "$debs/new" && apt apt-get download "$@" >&2) || fail "apt-get could not fetch the packages"
-    mv -f "$debs/new"/*.deb "$debs"
-    rmdir "$debs/new"
+    find "$debs/new" -name '*.deb' -links 1 -exec mv {} "$debs" \;
+    rm -r "$debs/new"
 }
 
 # unpack DEB DIRECTORY [MEMBER...]

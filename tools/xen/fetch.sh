@@ -16,7 +16,7 @@ dir=$2
 fail() {
     echo "xen: $*" >&2
     cat >&2 <<HELP
-xen: the tests under Xen run Debian's packaged hypervisor, tools and kernel (amd64). What can be done:
+xen: under Xen means Debian's packaged hypervisor, tools and Linux (amd64). What can be done:
 xen:   - on Debian, see that 'apt-get update' works here, then try again
 xen:   - elsewhere, put the packages of one Debian release into $debs, then try again:
 xen:     xen-hypervisor-VERSION-amd64, xen-utils-VERSION, xenstore-utils, busybox-static,
