@@ -19,6 +19,7 @@
 #   ACCEL=tcg          QEMU's -accel; kvm where you have it
 #   APPEND='...'       kernel command line, as in APPEND='run="test; check"'
 #   QEMU_ARGS='...'    more arguments for QEMU, as in QEMU_ARGS='-display gtk'
+#   TYPE=pv            how Xen runs the domain of run-domu: pv or pvh
 #   GDB_ARGS='...'     more arguments for gdb, as in GDB_ARGS='-batch -ex bt'
 #   TRACE_RUN='...'    what to trace, commands of the monitor (demo lazy; demo stale)
 # Of the tests:
@@ -38,6 +39,7 @@ MACHINE ?= q35
 ACCEL ?= tcg
 APPEND ?=
 QEMU_ARGS ?=
+TYPE ?= pv
 GDB_ARGS ?=
 TRACE_RUN ?= demo lazy; demo stale
 JOBS ?= 2
@@ -171,7 +173,7 @@ export APPEND QEMU_ARGS GDB_ARGS TRACE_RUN
 RUN = $(PYTHON) tests/harness/run.py --build $(O) --smp $(SMP) --mem $(MEM) --cpu $(CPU) \
 	--kind $(MACHINE) --accel $(ACCEL) --append="$$APPEND" --extra="$$QEMU_ARGS"
 
-.PHONY: run run-iso run-usb run-uefi run-bochs run-xen gdb trace
+.PHONY: run run-iso run-usb run-uefi run-bochs run-xen run-domu gdb trace
 run: $(ELF) | need-run ## boot in QEMU; leave with Ctrl-A X; input from a pipe is typed, then exit
 	@$(RUN) --door pvh
 
@@ -193,8 +195,11 @@ gdb: $(ELF) | need-run need-gdb ## boot in QEMU under gdb, stopped at kernel_mai
 trace: $(ELF) | need-run ## build/trace.json: what the mapping engine did, for Perfetto
 	@$(RUN) --door pvh --trace="$$TRACE_RUN"
 
-run-xen: $(ELF) $(O)/xen/version | need-run ## boot under Xen, as its dom0
+run-xen: $(ELF) xen-dom0 | need-run ## boot under Xen, as its first domain (dom0)
 	@$(RUN) --door xen
+
+run-domu: $(ELF) xen-domu | need-run ## the same, in a domain made by xl create -c; TYPE=pvh or pv
+	@$(RUN) --door domu-$(TYPE)
 
 # --- Set-up -----------------------------------------------------------------------------------
 

@@ -42,13 +42,14 @@ class Guest:
     def __init__(self, machine, build, log, echo=None):
         """Starts `machine`. `log` gets what it prints (escapes removed), `echo(bytes)` too, as it comes."""
         scratch = os.path.splitext(log)[0]
-        self.machine, self.echo = machine, echo
+        self.machine, self.scratch, self.echo = machine, scratch, echo
         self.text = ""  # what it printed
         self.seen = 0  # how much of that expect() has used up
+        self.match = None  # what expect() found last
         self.exit_code = None  # set once it has ended and all is read
         self.changed = threading.Condition()
         self.log = open(log, "w", encoding="utf-8")
-        self.errors = open(f"{scratch}.stderr", "w+", encoding="utf-8", errors="replace")
+        errors = open(f"{scratch}.stderr", "w", encoding="utf-8")
         if machine.door == "bochs":
             self.reading, line = pty.openpty()
             tty.setraw(line)
@@ -60,7 +61,7 @@ class Guest:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.started = time.monotonic()
         # A session of its own: one kill ends all of it, and a Ctrl-C typed at a terminal is ours.
-        self.process = subprocess.Popen(argv, stderr=self.errors, start_new_session=True, **pipes)
+        self.process = subprocess.Popen(argv, stderr=errors, start_new_session=True, **pipes)
         running.add(self)
         if machine.door != "bochs":
             self.reading, self.writing = self.process.stdout.fileno(), self.process.stdin.fileno()
@@ -126,10 +127,13 @@ class Guest:
             time.sleep(0.05)
 
     def failed(self, what):
-        """=> the exception for `what`, with what the guest printed last."""
-        self.errors.seek(0)
+        """=> the exception for `what`, with what the guest, Xen below it and the emulator printed last."""
         tail = [f"  | {line}" for line in self.text.splitlines()[-TAIL_LINES:]]
-        return Failed("\n".join([what, *tail, *self.errors.read().splitlines()[-TAIL_LINES:]]))
+        for path in (f"{self.scratch}.xen", f"{self.scratch}.stderr"):
+            if os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    tail += file.read().splitlines()[-TAIL_LINES:]
+        return Failed("\n".join([what, *tail]))
 
     def expect(self, wanted, timeout):
         """Waits for `wanted` (text, or a compiled pattern) in what has not been used up yet.
@@ -141,7 +145,7 @@ class Guest:
         with self.changed:
             while True:
                 if match := pattern.search(self.text, self.seen):
-                    before, self.seen = self.text[self.seen:match.start()], match.end()
+                    before, self.seen, self.match = self.text[self.seen:match.start()], match.end(), match
                     return before
                 if self.exit_code is not None:
                     raise self.failed(f"ended (status {self.exit_code}) before {pattern.pattern!r} came")

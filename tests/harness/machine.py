@@ -5,8 +5,8 @@ Everything that starts an emulator, for people (tests/harness/run.py) or for tes
 here, so a failing test can be repeated by hand with the very same machine.
 
 A door is the way in: "pvh" (QEMU loads the ELF itself), "bios" and "uefi" (GRUB from the ISO, as a CD),
-"usb-bios" and "usb-uefi" (the same ISO as a stick), "bochs" (GRUB from the ISO in Bochs), "xen" (QEMU loads
-Xen, which runs the ELF as its first domain, dom0).
+"usb-bios" and "usb-uefi" (the same ISO as a stick), "bochs" (GRUB from the ISO in Bochs), and those that
+lead through Xen (xen.py).
 """
 
 import glob
@@ -14,17 +14,13 @@ import os
 import subprocess
 from typing import NamedTuple
 
+import xen
+
 # QEMU's status when the kernel writes 0x10 or 0x11 to the debug-exit port: (value << 1) | 1.
 EXIT_PASS, EXIT_FAIL = 33, 35
 DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
 
-DOORS = ("pvh", "bios", "uefi", "usb-bios", "usb-uefi", "bochs", "xen")
-
-# Xen prints on the first serial port, and so does dom0 through it. Its deeper idle states use MWAIT,
-# which is a #GP in some of QEMU's models of several CPUs; the page tables and the heap of its own need
-# memory that dom0 does not get.
-XEN_ARGUMENTS = "com1=115200,8n1 console=com1 cpuidle=0"
-XEN_MEGABYTES = 128
+DOORS = ("pvh", "bios", "uefi", "usb-bios", "usb-uefi", "bochs", *xen.DOORS)
 
 OVMF_CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd",
              "/usr/share/edk2/*/OVMF_CODE.4m.fd", "/usr/share/edk2/*/OVMF_CODE.fd")
@@ -36,22 +32,12 @@ class Machine(NamedTuple):
     door: str = "pvh"
     kind: str = "q35"  # q35, pc or microvm
     smp: int = 4
-    mem: str = "256M"
+    mem: str = "256M"  # what the kernel gets; Xen and its dom0 have more
     cpu: str = "max"  # a model of QEMU's or Bochs's
     accel: str = "tcg"
     append: str = ""  # kernel command line
     video: str = ""  # for GRUB: "text", "auto" or a mode such as 800x600x32; see iso/grub.cfg
     extra: tuple = ()  # more arguments for QEMU
-
-
-def megabytes(mem):
-    """=> the number that "256M" or "6G" means"""
-    return int(mem[:-1]) * {"M": 1, "G": 1024}[mem[-1]]
-
-
-def memory(machine):
-    """=> megabytes of the whole machine: `mem` is what the kernel gets"""
-    return megabytes(machine.mem) + (XEN_MEGABYTES if machine.door == "xen" else 0)
 
 
 def first_file(patterns):
@@ -61,9 +47,14 @@ def first_file(patterns):
     raise FileNotFoundError(f"none of {', '.join(patterns)} is there (make doctor)")
 
 
+def megabytes(mem):
+    """=> the number that "256M" or "6G" means"""
+    return int(mem[:-1]) * {"M": 1, "G": 1024}[mem[-1]]
+
+
 def image(machine, build, scratch):
     """=> what the machine boots: the ELF, the menu ISO, or an ISO made now for this command line."""
-    if machine.door in ("pvh", "xen"):
+    if machine.door == "pvh":
         return f"{build}/lazymap.elf"
     if not machine.append and not machine.video:
         return f"{build}/lazymap.iso"
@@ -73,26 +64,9 @@ def image(machine, build, scratch):
     return iso
 
 
-def module(path, arguments):
-    """=> a kernel and its command line, as QEMU's -initrd takes them: modules are separated by commas"""
-    return f"{path} {arguments}".replace(",", ",,")
-
-
-def xen(machine, build, kernel):
-    """=> the part of QEMU's command that boots Xen with `kernel` as dom0, which gets all of the machine"""
-    dom0 = f"dom0_mem={machine.mem},max:{machine.mem} dom0_max_vcpus={machine.smp} dom0_vcpus_pin"
-    return ["-kernel", f"{build}/xen/xen.elf", "-append", f"{XEN_ARGUMENTS} {dom0}",
-            "-initrd", module(kernel, machine.append)]
-
-
-def qemu(machine, build, scratch, serial):
-    """=> the command. `serial` is the chardev of the first serial port, with id=com1."""
-    argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", machine.kind, "-accel", machine.accel, "-cpu", machine.cpu,
-            "-smp", str(machine.smp), "-m", f"{memory(machine)}M", "-device", DEBUG_EXIT,
-            "-chardev", serial, "-serial", "chardev:com1"]
-    if machine.kind != "microvm":
-        argv += ["-vga", "std"]
+def native(machine, build, scratch):
+    """=> the part of QEMU's command that says what is booted, and what it is given"""
+    argv = ["-cpu", machine.cpu, "-m", machine.mem]
     boots = image(machine, build, scratch)
     if machine.door.endswith("uefi"):
         code = first_file(OVMF_CODE)
@@ -101,14 +75,25 @@ def qemu(machine, build, scratch, serial):
                  "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={code.replace('CODE', 'VARS')}"]
     if machine.door == "pvh":
         argv += ["-kernel", boots, "-append", machine.append]
-    elif machine.door == "xen":
-        argv += xen(machine, build, boots)
     elif machine.door.startswith("usb"):
         argv += ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0",
                  "-drive", f"id=stick,if=none,format=raw,snapshot=on,file={boots}"]
     else:
         argv += ["-cdrom", boots]
-    return argv + list(machine.extra)
+    return argv
+
+
+def qemu(machine, build, scratch, serial):
+    """=> the command. `serial` is the chardev of the serial port that the kernel is heard by, with id=com1."""
+    argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", machine.kind, "-accel", machine.accel, "-smp", str(machine.smp), "-device", DEBUG_EXIT]
+    if machine.kind != "microvm":
+        argv += ["-vga", "std"]
+    if machine.door in xen.DOORS:
+        argv += xen.arguments(machine, megabytes(machine.mem), build, scratch)
+    else:
+        argv += native(machine, build, scratch)
+    return argv + ["-chardev", serial, "-serial", "chardev:com1", *machine.extra]
 
 
 # One line an option. `-rc` below gives the debugger, which Debian's Bochs is built with, the word

@@ -31,7 +31,7 @@ CTRL_A = 1
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="boot Lazymap")
-    parser.add_argument("--door", choices=machines.DOORS, default="pvh")
+    parser.add_argument("--door", choices=[door for door in machines.DOORS if door != "xl"], default="pvh")
     parser.add_argument("--build", default="build")
     parser.add_argument("--gdb", metavar="ARGUMENTS", help="debug it, with more arguments for gdb")
     parser.add_argument("--trace", metavar="COMMANDS", help="run these, and write a trace of it")
@@ -118,6 +118,8 @@ def main():
     if not sys.stdin.isatty():
         return without_terminal(machine, args.build, scratch)
     print("(Ctrl-A X ends the emulator)")
+    if args.door.startswith("domu"):
+        print(f"(Xen and Linux boot first, which takes some ten seconds; what they say is in {scratch}.xen)")
     at_terminal = bochs_at_terminal if args.door == "bochs" else qemu_at_terminal
     return at_terminal(machine, args.build, scratch)
 

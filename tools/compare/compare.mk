@@ -24,6 +24,7 @@ $(COMPARE)/init: tools/compare/init.c | need-linux
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -O2 $(WARNINGS) -static $< -o $@
 
-$(COMPARE)/initramfs: $(COMPARE)/init $(COMPARE)/module/lazybench.ko tools/compare/initramfs.py
+$(COMPARE)/initramfs: $(COMPARE)/init $(COMPARE)/module/lazybench.ko \
+		tools/compare/initramfs.py tools/cpio.py
 	$(call say,CPIO,$@)
 	$(Q)$(PYTHON) tools/compare/initramfs.py $@ $(COMPARE)/init $(COMPARE)/module/lazybench.ko
