@@ -94,7 +94,7 @@ LDFLAGS := -T linker.ld -nostdlib -static -z max-page-size=0x1000 -z noexecstack
 # --- Sources ----------------------------------------------------------------------------------
 
 SRCS := $(sort $(wildcard boot/*.asm boot/*.c arch/x86/*.asm arch/x86/*.c kernel/*.c mm/*.c \
-	xen/*.asm xen/*.c tests/kernel/*.c))
+	xen/*.asm xen/*.c tests/kernel/*.c tests/xen/*.c))
 OBJS := $(SRCS:%=$(O)/obj/%.o)
 ELF := $(O)/lazymap.elf
 

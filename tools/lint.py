@@ -36,9 +36,12 @@ INCLUDE_RULES = [
     (r"mm/.*\.h", r"mm/.*|kernel/types\.h|arch/x86/pte\.h", "mm/*.h needs mm/*.h and the PTE format only"),
     (r"boot/.*", rf"boot/.*|{BASICS}", "what parses a hand-over must run on the host: boot/ and the basics of kernel/"),
     (r"xen/.*", r"(xen|mm|kernel|boot)/.*|arch/x86/(pte|regs|cpu)\.h", "xen/ knows only the processor's primitives"),
+    (r"tests/xen/.*", r".*", "tests of xen/ may see all"),
+    (r"kernel/platform\.c", r".*", "the one place that picks the platform"),
     (r"(arch|kernel|tests/kernel)/.*", r"(?!xen/).*", "only xen/ knows of Xen"),
 ]
-KERNEL_CODE = re.compile(r"(arch|boot|kernel|mm|xen|tests/kernel)/")
+KERNEL_CODE = re.compile(r"(arch|boot|kernel|mm|xen|tests/kernel|tests/xen)/")
+XEN_CODE = re.compile(r"(tests/)?xen/")  # the only code that includes Xen's public headers, as <xen/...>
 ASM = re.compile(r"\b(asm|__asm__)\s*(\(|volatile|goto)")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
@@ -49,7 +52,8 @@ def include_complaint(path, line):
         return None
     bracket, header = match.groups()
     if bracket == "<":
-        return None if header in FREESTANDING else f"<{header}> is not the kernel's"
+        known = header in FREESTANDING or header.startswith("xen/") and XEN_CODE.match(path)
+        return None if known else f"<{header}> is not the kernel's"
     for files, allowed, why in INCLUDE_RULES:
         if re.fullmatch(files, path):
             return None if re.fullmatch(allowed, header) else f'"{header}": {why}'
@@ -147,6 +151,9 @@ PLANTED = [
     ("arch/x86/a.c", GOOD + '#include "xen/pin.h"\n'),
     ("kernel/a.c", GOOD + '#include "xen/pin.h"\n'),
     ("xen/a.c", GOOD + '#include "arch/x86/apic.h"\n'),
+    ("xen/a.c", GOOD + "#include <stdio.h>\n"),
+    ("kernel/a.c", GOOD + "#include <xen/xen.h>\n"),
+    ("tests/kernel/a.c", GOOD + '#include "xen/pin.h"\n'),
     ("mm/a.c", GOOD + 'void f(void)\n{\n\t__asm__("");\n}\n'),
     ("mm/a.c", GOOD + "#ifdef XEN\n#endif\n"),
     ("kernel/a.c", "/* An essay. */\n"),
@@ -164,6 +171,9 @@ INNOCENT = [
     ("mm/a.c", GOOD + '#include "mm/a.h"\n#include "mm/mm_internal.h"\n'),
     ("boot/pvh.c", GOOD + '#include "boot/boot_info.h"\n#include "kernel/types.h"\n'),
     ("kernel/a.c", GOOD + '#include <stdarg.h>\n#include "arch/x86/apic.h"\n'),
+    ("xen/a.c", GOOD + '#include <xen/xen.h>\n#include "arch/x86/pte.h"\n#include "mm/mm_internal.h"\n'),
+    ("tests/xen/a.c", GOOD + '#include "kernel/test.h"\n#include "xen/difftest.h"\n'),
+    ("kernel/platform.c", GOOD + '#include "xen/xen.h"\n'),
     ("tests/host/a.c", GOOD + '#include <stdio.h>\n#include "mm/a.h"\n'),
     ("tools/a.sh", SHELL + 'echo "$1"\n'),
     ("tools/a.py", PYTHON + "import os\nprint(os)\n"),
