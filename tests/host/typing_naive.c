@@ -30,6 +30,7 @@ const char *const naive_bug_names[BUGS] = {
 	[BUG_FOREIGN] = "a page of Xen's may be mapped read-only",
 	[BUG_HOLE] = "update_va_mapping without an L1 succeeds",
 	[BUG_CLEAR_TABLE] = "a table may be cleared by Xen",
+	[BUG_STRAY_BIT] = "an update sets a bit that no rule looks at",
 };
 
 static bool xens(unsigned level, unsigned i)
@@ -225,6 +226,8 @@ static int update_one(struct naive *n, unsigned frame, unsigned i, pte_t e)
 			return err;
 		e = as_xen_writes(n, level, e);
 	}
+	if (n->bug == BUG_STRAY_BIT && (e.v & PTE_P))
+		e.v |= 1 << 9;
 	n->mem[frame][i] = e;
 	naive_recount(n);
 	return 0;

@@ -34,6 +34,7 @@ enum naive_bug {
 	BUG_FOREIGN,	  /* a page of Xen's may be mapped read-only */
 	BUG_HOLE,	  /* update_va_mapping without an L1 does nothing, successfully */
 	BUG_CLEAR_TABLE,  /* a table may be cleared by Xen */
+	BUG_STRAY_BIT,	  /* an update sets bit 9, which nobody looks at */
 	BUGS,
 };
 
