@@ -40,7 +40,7 @@ struct frame {
 		u32 what;     /* type, order, zone and level in one look: see FRAME_SINGLE() */
 		u64 what_who; /* and owner */
 	};
-	u32 next; /* the neighbours, as pfn, on the list it is on if it is free, cached or held; */
+	u32 next; /* the neighbours, as pfn, on the list it is on if it is free or held; */
 	u32 prev; /*   FRAME_NIL ends it. Guarded by the list's owner */
 };
 

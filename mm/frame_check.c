@@ -4,7 +4,7 @@
  * themselves. Nothing here is on any path but the monitor's and the walker's (mm/check.c).
  */
 #include "mm/early.h"
-#include "mm/frame_internal.h"
+#include "mm/frame_cache.h"
 
 u64 frame_free_total(void)
 {
@@ -56,11 +56,34 @@ static u64 check_zone_lists(unsigned zone, unsigned *faults)
 	return total;
 }
 
+/* => frames in the caches; faults are added to *faults */
+static u64 check_caches(unsigned *faults)
+{
+	u64 total = 0;
+
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
+		const struct frame_cache *c = &frame_caches[cpu];
+
+		for (u64 i = 0; i < MIN(c->nr, FRAME_CACHE_SLOTS); i++) {
+			const struct frame *f = c->slot[i];
+
+			if (IS_ALIGNED((u64)f, sizeof(*f)) && frame_valid(frame_pfn(f)) &&
+			    f->what == FRAME_SINGLE(FRAME_CACHED))
+				continue;
+			printk("check: CPU %u's cache has %p, which is no cached frame\n", cpu,
+			       (const void *)f);
+			++*faults;
+		}
+		total += c->nr;
+	}
+	return total;
+}
+
 unsigned frame_check(void)
 {
 	struct frame_stats st;
 	unsigned faults = 0;
-	u64 cached = 0;
+	u64 cached;
 
 	for (unsigned zone = 0; zone < NR_ZONES; zone++) {
 		u64 listed = check_zone_lists(zone, &faults);
@@ -71,8 +94,7 @@ unsigned frame_check(void)
 			faults++;
 		}
 	}
-	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-		cached += frame_caches[cpu].nr;
+	cached = check_caches(&faults);
 	frame_stats(&st);
 	if (st.total != st.reserved + st.free + st.cached + st.used + st.held + st.tables) {
 		printk("check: some frames have no known type\n");

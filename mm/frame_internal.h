@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Between the files of the frame allocator: frame.c, frame_hold.c, frame_check.c. */
+/* Between the files of the frame allocator: frame.c, frame_cache.*, frame_hold.c, frame_check.c. */
 #ifndef MM_FRAME_INTERNAL_H
 #define MM_FRAME_INTERNAL_H
 
@@ -11,14 +11,7 @@ struct zone {
 	u64 free;		       /* frames */
 };
 
-/* Single frames of the direct zone, newest first, linked by `next`. */
-struct frame_cache {
-	u32 nr;
-	u32 head;
-} __aligned_to(CACHE_LINE);
-
 extern struct zone frame_zones[NR_ZONES];
-extern struct frame_cache frame_caches[MAX_CPUS];
 
 static inline u32 frame_owner(u64 text)
 {

@@ -12,6 +12,7 @@
  */
 #include "mm/vmalloc.h"
 #include "mm/fast.h"
+#include "mm/frame_cache.h"
 #include "mm/pagetable.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
@@ -152,31 +153,46 @@ static bool size_ok(const char *call, u64 bytes, u64 align)
 /* Live memory gets its redzone. */
 static void *finish(void *va, u64 bytes)
 {
-	if (unlikely(bytes & (PAGE_SIZE - 1)))
+	if (va && (bytes & (PAGE_SIZE - 1)))
 		set_redzone(area_of((vaddr_t)va), bytes);
 	return va;
 }
 
-/* Small and as usual: frames, then the engine's common path. */
-static __noinline void *alloc_small(u64 bytes, const char *name, u64 mapper)
+/* Small and as usual: frames from this CPU's cache, then the engine's common path. */
+static __always_inline void *alloc_pages(unsigned n, const char *name, u64 mapper)
 {
-	unsigned pages = (unsigned)pages_of(bytes);
 	struct frame *f[PIECE];
 	void *va;
 
-	if (frame_alloc_many(f, pages, FRAME_HIGH))
+	if (unlikely(frame_take_many(f, n, FRAME_HIGH, frame_owner(mapper))))
 		return NULL;
-	if (pages == 1) /* made for itself, as in vmap.c */
-		va = fast_map(f, 1, VM_W, AREA_VMALLOC, name, mapper, true);
-	else if (pages == 4)
-		va = fast_map(f, 4, VM_W, AREA_VMALLOC, name, mapper, true);
-	else
-		va = fast_map(f, pages, VM_W, AREA_VMALLOC, name, mapper, true);
-	if (!va) {
-		frame_free_many(f, pages);
-		return NULL;
-	}
-	return finish(va, bytes);
+	va = fast_map(f, n, VM_W, AREA_VMALLOC, name, mapper, true);
+	if (unlikely(!va))
+		frame_free_many(f, n);
+	return va;
+}
+
+/* Each made for itself, as in vmap.c. */
+static __noinline void *alloc_1(const char *name, u64 mapper)
+{
+	return alloc_pages(1, name, mapper);
+}
+
+static __noinline void *alloc_4(const char *name, u64 mapper)
+{
+	return alloc_pages(4, name, mapper);
+}
+
+static __noinline void *alloc_n(unsigned n, const char *name, u64 mapper)
+{
+	return alloc_pages(n, name, mapper);
+}
+
+static inline void *alloc_small(unsigned n, const char *name, u64 mapper)
+{
+	if (n == 1)
+		return alloc_1(name, mapper);
+	return n == 4 ? alloc_4(name, mapper) : alloc_n(n, name, mapper);
 }
 
 static void *make_live(struct area *a, u64 bytes, const char *name, u64 mapper)
@@ -208,11 +224,19 @@ static __noinline void *alloc_any(u64 bytes, u64 align, const char *name, u64 ma
 	return make_live(a, bytes, name, mapper);
 }
 
+/* The last page is not used to its end. */
+static __noinline void *alloc_part(u64 bytes, const char *name, u64 mapper)
+{
+	return finish(alloc_small((unsigned)pages_of(bytes), name, mapper), bytes);
+}
+
 static inline void *alloc(u64 bytes, u64 align, const char *name, u64 mapper)
 {
-	if (likely(bytes - 1 < PIECE << PAGE_SHIFT && align <= 1))
-		return alloc_small(bytes, name, mapper);
-	return alloc_any(bytes, align, name, mapper);
+	if (unlikely(bytes - 1 >= PIECE << PAGE_SHIFT || align > 1))
+		return alloc_any(bytes, align, name, mapper);
+	if (bytes & (PAGE_SIZE - 1))
+		return alloc_part(bytes, name, mapper);
+	return alloc_small((unsigned)(bytes >> PAGE_SHIFT), name, mapper);
 }
 
 void *vmalloc(u64 bytes)
@@ -312,22 +336,49 @@ void *vmalloc_huge(u64 bytes)
 
 /* --- resizing and freeing --- */
 
-/* By the engine's common path: the frames are read before the entries go, and freed after. */
-static __noinline void free_small(struct area *a, enum area_kind kind, u64 unmapper)
+/*
+ * By the engine's common path: the frames are read before the entries go, and freed after. Where
+ * entries are ours to write, they are ours to read as they are (fast_unusual() says if not).
+ */
+static __always_inline void free_pages_of(struct area *a, unsigned n, enum area_kind kind,
+					  u64 unmapper)
 {
 	struct frame *f[PIECE];
-	unsigned n = a->pages;
 
+	if (fast_unusual()) {
+		read_frames(a, 0, f, n);
+	} else {
 #pragma GCC unroll 4
-	for (unsigned i = 0; i < n; i++)
-		f[i] = run_frame(entry_read(a->pte + i));
-	if (n == 1)
-		fast_unmap(a->start, 1, kind, unmapper, true);
-	else if (n == 4)
-		fast_unmap(a->start, 4, kind, unmapper, true);
+		for (unsigned i = 0; i < n; i++)
+			f[i] = run_frame(a->pte[i].v);
+	}
+	fast_unmap(a->start, n, kind, unmapper, true);
+	frame_give_many(f, n, frame_owner(unmapper));
+}
+
+static __noinline void free_1(struct area *a, enum area_kind kind, u64 unmapper)
+{
+	free_pages_of(a, 1, kind, unmapper);
+}
+
+static __noinline void free_4(struct area *a, enum area_kind kind, u64 unmapper)
+{
+	free_pages_of(a, 4, kind, unmapper);
+}
+
+static __noinline void free_n(struct area *a, enum area_kind kind, u64 unmapper)
+{
+	free_pages_of(a, a->pages, kind, unmapper);
+}
+
+static inline void free_small(struct area *a, enum area_kind kind, u64 unmapper)
+{
+	if (a->pages == 1)
+		free_1(a, kind, unmapper);
+	else if (a->pages == 4)
+		free_4(a, kind, unmapper);
 	else
-		fast_unmap(a->start, n, kind, unmapper, true);
-	frame_free_many(f, n);
+		free_n(a, kind, unmapper);
 }
 
 static __noinline void free_area(struct area *a, enum area_kind kind, u64 unmapper)

@@ -9,7 +9,7 @@
 #include "mm/check.h"
 #include "mm/chunk.h"
 #include "mm/early.h"
-#include "mm/frame.h"
+#include "mm/frame_cache.h"
 #include "mm/lazy.h"
 #include "mm/pagetable.h"
 #include "mm/park.h"
@@ -214,6 +214,11 @@ static void test_frames(void)
 	damage_byte(&free_frame[3].type, FRAME_USED, "a frame inside a free block is in use");
 	damage_byte(&cached_frame->type, FRAME_FREE, "a cached frame is free");
 	damage_byte(&cached_frame->type, FRAME_USED, "a cached frame is in use");
+	damage((u64 *)&frame_caches[0].slot[0], (u64)f[3], "a frame in a cache is in use");
+	damage((u64 *)&frame_caches[0].slot[0], (u64)free_frame, "a frame in a cache is free");
+	damage((u64 *)&frame_caches[0].slot[0], (u64)f[3] + 8, "half a frame is in a cache");
+	damage((u64 *)&frame_caches[0].slot[0], 0, "a cache has nothing where a frame should be");
+	damage(&frame_caches[0].nr, frame_caches[0].nr - 1, "a cache has lost a frame");
 	damage_byte(&f[3]->type, FRAME_FREE, "a frame in use is typed free");
 	damage_byte(&f[3]->type, FRAME_CACHED, "a frame in use is typed cached");
 	damage_byte(&f[3]->type, 77, "a frame has no known type");
