@@ -92,13 +92,12 @@ int engine_set_rest(struct area *a, struct frame *const *f, unsigned prot, int s
 
 void engine_clear_rest(pte_t *e, unsigned n, u64 alias, struct run_stop stop)
 {
-	unsigned done = 0;
+	while (stop.left) {
+		unsigned done = n - (unsigned)stop.left;
 
-	while ((done += (unsigned)stop.done) < n) {
 		alias_drop_slow(stop.frame, alias + done, shootdown_stamp());
 		done++;
-		stop = done < n ? clear_run(e + done, n - done, alias + done)
-				: (struct run_stop){0, NULL};
+		stop = clear_run(e + done, n - done, alias + done);
 	}
 }
 
@@ -106,7 +105,7 @@ void engine_clear_run(pte_t *e, unsigned n, u64 alias)
 {
 	struct run_stop stop = clear_run(e, n, alias);
 
-	if (unlikely(stop.done != n))
+	if (unlikely(stop.left))
 		engine_clear_rest(e, n, alias, stop);
 }
 

@@ -85,13 +85,13 @@ static __always_inline void fast_unmap(vaddr_t va, u64 pages, enum area_kind kin
 	a->unmapper = unmapper;
 	a->unmapped_at = when ? tsc_coarse() : 0;
 	stop = run_clear_plain(a->pte, (unsigned)n, a->alias);
-	n = pages == ANY_NUMBER ? a->pages : pages;
-	if (unlikely(stop.done != n)) {
+	if (unlikely(stop.left)) {
 		engine_unmap_rest(a, stop);
 		return;
 	}
 	a->stamp = shootdown_stamp();
 	p = this_park();
+	n = pages == ANY_NUMBER ? a->pages : pages;
 	park_push(&p->class[n - 1].cleared, a);
 	count(vunmap);
 	p->room -= (s64)n;

@@ -48,8 +48,9 @@ struct mmu_ops {
 	 *   set_run:   e[0..n-1] map f[0..n-1] with `bits`; `alias` is the alias word of the first
 	 *      => n; fewer: that many are set, and the next frame's word is not the plain case;
 	 *         -errno: the platform refused, and nothing of this run is set
-	 *   clear_run: e[0..n-1], all present, become zero, atomically each
-	 *      => .done = n; fewer: the next entry is zero, but its frame has other aliases too
+	 *   clear_run: e[0..n-1], all present (n may be 0), become zero, atomically each
+	 *      => .left = 0; else so many are left: the first is zero, but its frame has other
+	 *         aliases too
 	 */
 	int (*set_run)(pte_t *e, struct frame *const *f, unsigned n, u64 bits, u64 alias);
 	struct run_stop (*clear_run)(pte_t *e, unsigned n, u64 alias);

@@ -29,8 +29,8 @@
  * registers.
  */
 struct run_stop {
-	u64 done;	     /* pages */
-	struct frame *frame; /* clear_run: whose entry, the next one, is cleared but not its word */
+	u64 left;	     /* pages it did not do; 0: it did all */
+	struct frame *frame; /* of the first of them: its entry is cleared, but not its word */
 };
 
 /*
@@ -96,8 +96,8 @@ static __always_inline struct frame *run_frame(u64 pte)
 
 /*
  * run_clear: entries e[0..n-1], all present and mapping RAM, are zero.
- *   => done: n, or fewer if the next frame has other aliases too; then its entry is zero, those
- *      behind it are as they were
+ *   => it stops where a frame has other aliases too: then its entry is zero, those behind it are as
+ *      they were
  */
 static __always_inline struct run_stop
 run_clear(pte_t *e, unsigned n, u64 alias, u64 (*clear)(pte_t *e), void (*restore)(pte_t *e, u64 v))
@@ -120,7 +120,7 @@ run_clear(pte_t *e, unsigned n, u64 alias, u64 (*clear)(pte_t *e), void (*restor
 #pragma GCC unroll 4
 			for (unsigned k = i + 1; k < CLEAR_AT_ONCE; k++)
 				restore(e + k, old[k]); /* nobody has missed it */
-			return (struct run_stop){n - left + i, frame};
+			return (struct run_stop){left - i, frame};
 		}
 		e += CLEAR_AT_ONCE;
 		alias += CLEAR_AT_ONCE;
@@ -130,9 +130,9 @@ run_clear(pte_t *e, unsigned n, u64 alias, u64 (*clear)(pte_t *e), void (*restor
 		struct frame *frame = run_frame(clear(e));
 
 		if (unlikely(!atomic_cmpxchg(&frame->alias, alias, shootdown_clock())))
-			return (struct run_stop){n - left, frame};
+			return (struct run_stop){left, frame};
 	}
-	return (struct run_stop){n, NULL};
+	return (struct run_stop){0, NULL};
 }
 
 static __always_inline unsigned run_set_plain(pte_t *e, struct frame *const *f, unsigned n,
