@@ -191,16 +191,18 @@ static void carve_more(struct park *p, u64 pages)
 struct area *park_get(u64 pages)
 {
 	struct park *p = this_park();
+	/* under poison nothing is taken from a ready list: what is carved for it would be lost */
+	bool ready = pages <= PARK_MAX_PAGES && !in_interrupt() && !lazy_poison();
 	struct area *a;
 
 	count(park_miss);
-	if (pages <= PARK_MAX_PAGES && !in_interrupt() && !lazy_poison() && refill(p, pages)) {
+	if (ready && refill(p, pages)) {
 		a = park_pop(p, pages);
 		if (a)
 			return a;
 	}
 	a = park_get_aligned(pages, 1, AREA_ANYWHERE);
-	if (a && pages <= BATCH_PAGES / 2 && !in_interrupt())
+	if (a && ready && pages <= BATCH_PAGES / 2)
 		carve_more(p, pages);
 	return a;
 }

@@ -143,10 +143,12 @@ static void test_policy(void)
 static void test_poison(void)
 {
 	vaddr_t seen[20];
+	u64 carved;
 
 	sim_boot(&(struct sim_config){.cpus = 2});
 	get_frames(3);
 	lazy_set_poison(true);
+	carved = counter_sum(CNT_park_carve);
 	for (unsigned i = 0; i < 20; i++) {
 		seen[i] = pass(3);
 		for (unsigned k = 0; k < i; k++)
@@ -155,6 +157,8 @@ static void test_poison(void)
 			ok(false, "a use after unmapping is not noticed");
 	}
 	is_u64(stats().quarantined, 20, "all are in quarantine");
+	is_u64(counter_sum(CNT_park_carve), carved + 20,
+	       "and none was carved that nobody asked for");
 	EXPECT_PANIC("double unmap of area 'vmap'", vunmap((void *)seen[3]));
 	is_u64(mm_check(false), 0, "mm_check() agrees");
 	lazy_set_poison(false);
