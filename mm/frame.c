@@ -232,6 +232,8 @@ struct frame *frame_alloc(unsigned order, unsigned flags)
 	f = alloc_any(order, flags, owner);
 	if (!f && frame_release_held())
 		f = alloc_any(order, flags, owner);
+	if (!f && frame_flush_held())
+		f = alloc_any(order, flags, owner);
 	if (!f)
 		return NULL;
 	if (flags & FRAME_ZERO)

@@ -9,6 +9,8 @@
  * with hold=on nobody measures speed.
  */
 #include "mm/frame_internal.h"
+#include "mm/gather.h"
+#include "mm/shootdown.h"
 #include "mm/vmap.h"
 
 static spinlock_t held_lock = SPINLOCK_INIT("held frames");
@@ -82,6 +84,24 @@ u64 frame_release_held(void)
 		frame_give_back(pfn, frames[pfn].order, frames[pfn].owner);
 	}
 	return n;
+}
+
+/*
+ * A purge first, for a lazy entry holds a frame as well. Then a flush of everything: one of exact
+ * pages leaves the frames' stamps as they are.
+ */
+u64 frame_flush_held(void)
+{
+	struct gather g;
+
+	if (!READ_ONCE(held) || !may_wait())
+		return 0;
+	lazy_purge(PURGE_PTES);
+	gather_begin(&g);
+	gather_add_all(&g, shootdown_newest());
+	gather_flush(&g);
+	gather_end(&g);
+	return frame_release_held();
 }
 
 void frame_set_hold(bool on)

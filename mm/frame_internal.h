@@ -53,4 +53,10 @@ void frame_give_back(u32 pfn, unsigned order, u32 owner);
  */
 bool frame_hold_back(u32 pfn, unsigned order, u32 owner);
 
+/*
+ * frame_flush_held: memory is out: makes all CPUs forget what is held, and frees it.
+ *   => any context; where one may not wait, does nothing; frames released
+ */
+u64 frame_flush_held(void);
+
 #endif

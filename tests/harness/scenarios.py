@@ -218,7 +218,7 @@ def crashes_are_all_tried(build, log):
 def poison_and_hold(build, log):
     """Suites that only use mappings, with both debugging aids on all the time, which others turn on and off."""
     run = ("test sparse; test protect; test purge_race; vmtest loops=20 case='random*'; vmtest loops=20 case='v*'; "
-           "purge; check")
+           "vmtest threads=1 case=long_busy_list; purge; check")
     with Guest(Machine(smp=3, append=f'hold=on debug=poison run="{run}"'), build, log) as guest:
         guest.must_pass(SUITES_TIMEOUT)
 

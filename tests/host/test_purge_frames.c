@@ -188,6 +188,34 @@ static void test_hold(void)
 	vm_unmap_frame_aliases(&g, 1, PURGE_FLUSH);
 }
 
+static bool keep;
+
+/* Memory that is held is not lost: who finds none makes all forget it, where he may wait. */
+static void test_held_and_none_left(void)
+{
+	static struct frame *rest[8192];
+	unsigned n = 0;
+
+	sim_boot(&(struct sim_config){.cpus = 3, .keep = keep});
+	get_frames(4);
+	frame_set_hold(true);
+	vunmap(vmap(f, 4, VM_W));
+	frame_free_many(f, 4);
+	irq_disable();
+	while ((rest[n] = frame_alloc(0, 0)))
+		n++;
+	irq_enable();
+	ok(n > 1000 && frame_held_total() == 4, "with interrupts off nobody is waited for");
+	is_u64((u64)frame_alloc_many(f, 4, 0), 0, "else what is held is found");
+	for (unsigned i = 0; i < 4; i++)
+		ok(!frame_held_total() && !frame_aliases(f[i]) &&
+			   !sim_tlb_frame_holders(frame_pfn(f[i])).bits,
+		   "and can be reached by nobody");
+	ok(!frame_alloc(0, 0), "then there is none");
+	frame_free_many(f, 4);
+	frame_free_many(rest, n);
+}
+
 int main(void)
 {
 	sim_scenario("never mapped", test_never_mapped);
@@ -196,5 +224,8 @@ int main(void)
 	sim_scenario("stamps", test_stamps);
 	sim_scenario("older", test_older);
 	sim_scenario("hold", test_hold);
+	sim_scenario("held and none left, under tlb", test_held_and_none_left);
+	keep = true;
+	sim_scenario("held and none left, under pte", test_held_and_none_left);
 	return done_testing();
 }

@@ -95,7 +95,6 @@ KTEST(hold, turning_it_off_frees_what_it_held)
 	restore_laziness(&was);
 }
 
-/* Memory that is held is not lost: who finds none gets it back by the flush it waits for. */
 KTEST(hold, blocks_of_frames_are_held_whole)
 {
 	struct lazy_stats was;
