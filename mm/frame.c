@@ -56,7 +56,7 @@ static void list_push_locked(struct zone *z, u32 pfn, unsigned order)
 {
 	struct frame *f = &frames[pfn];
 
-	f->order = (u8)order;
+	WRITE_ONCE(f->order, (u8)order);
 	f->prev = FRAME_NIL;
 	f->next = z->head[order];
 	if (f->next != FRAME_NIL)
@@ -74,13 +74,17 @@ static void list_remove_locked(struct zone *z, u32 pfn, unsigned order)
 		frames[f->prev].next = f->next;
 	else
 		z->head[order] = f->next;
-	f->order = FRAME_NO_ORDER;
+	WRITE_ONCE(f->order, FRAME_NO_ORDER);
 }
 
+/*
+ * Types and orders are read of neighbours, whose owners write them without our lock where no FREE
+ * is involved: READ_ONCE and WRITE_ONCE say so, to the compiler and to the simulator of the tests.
+ */
 bool frame_is_free_head(u32 pfn, unsigned order, u8 zone)
 {
-	return frame_valid(pfn_make(pfn)) && frames[pfn].type == FRAME_FREE &&
-	       frames[pfn].order == order && frames[pfn].zone == zone;
+	return frame_valid(pfn_make(pfn)) && READ_ONCE(frames[pfn].type) == FRAME_FREE &&
+	       READ_ONCE(frames[pfn].order) == order && frames[pfn].zone == zone;
 }
 
 /* => pfn of a block, its frames still typed FREE; FRAME_NIL if there is none */
@@ -117,7 +121,8 @@ void frame_give_locked(struct zone *z, u32 pfn, unsigned order)
 		if (!frame_is_free_head(buddy, order, zone))
 			break;
 		list_remove_locked(z, buddy, order);
-		frames[pfn].order = FRAME_NO_ORDER; /* one of the two is a tail from now on */
+		WRITE_ONCE(frames[pfn].order,
+			   FRAME_NO_ORDER); /* one of the two is a tail from now on */
 		pfn &= ~(1u << order);
 	}
 	list_push_locked(z, pfn, order);
@@ -128,9 +133,9 @@ void frame_set_type(u32 pfn, unsigned order, enum frame_type type, u32 owner)
 	for (u32 i = 0; i < 1u << order; i++) {
 		struct frame *f = &frames[pfn + i];
 
-		f->type = (u8)type;
+		WRITE_ONCE(f->type, (u8)type);
+		WRITE_ONCE(f->order, i ? FRAME_NO_ORDER : (u8)order);
 		f->owner = owner;
-		f->order = i ? FRAME_NO_ORDER : (u8)order;
 	}
 }
 

@@ -396,6 +396,44 @@ static void test_concurrent(void)
 	ok(frame_free_total() == free && !frame_check(), "seed %lu: 4 CPUs at once", seed);
 }
 
+/*
+ * Halves of one block, and no other pair: who frees one looks at the other, which the other CPU is
+ * just taking or giving back (a block typed after the lock was released was merged with once).
+ */
+#define HALF 1
+
+static void halves_worker(void *arg __attribute__((unused)))
+{
+	for (unsigned i = 0; i < 40; i++) {
+		struct frame *half = frame_alloc(HALF, 0);
+
+		KASSERT(half, "a half has been lost");
+		sign(half, HALF);
+		KASSERT(signed_still(half, HALF), "a half has two owners");
+		frame_free(half, HALF);
+	}
+}
+
+static void test_halves(void)
+{
+	struct frame *both;
+	unsigned rest;
+
+	sim_boot(&(struct sim_config){.seed = seed, .cpus = 2});
+	both = frame_alloc(HALF + 1, 0);
+	rest = take_all(HALF, 0);
+	frame_free(both, HALF + 1);
+	sim.preempt = 1 + (u32)seed % 3;
+	for (unsigned cpu = 0; cpu < 2; cpu++)
+		sim_spawn(cpu, halves_worker, NULL);
+	sim_run();
+	sim.preempt = 0;
+	ok(!frame_check() && frame_alloc(HALF + 1, 0) == both,
+	   "seed %lu: two halves, whose owners come and go, are one block again", seed);
+	frame_free(both, HALF + 1);
+	ok(give_all(rest, HALF), "and all others as they were left");
+}
+
 static void injected_worker(void *arg)
 {
 	for (unsigned i = 0; i < 20; i++) {
@@ -438,5 +476,7 @@ int main(void)
 		sim_scenario("concurrent", test_concurrent);
 		sim_scenario("concurrent injection", test_concurrent_injection);
 	}
+	for (seed = 1; seed <= 16; seed++)
+		sim_scenario("halves", test_halves);
 	return done_testing();
 }
