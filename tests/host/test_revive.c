@@ -109,6 +109,30 @@ static void test_freed(void)
 	frame_free(f[0], 0);
 }
 
+/* Nor is one of several frames: the others are looked at once the area is taken. */
+static void test_one_of_several_freed(void)
+{
+	vaddr_t va;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .keep = true});
+	get_frames(3);
+	for (unsigned i = 0; i < 3; i++) {
+		struct frame *gone = f[i];
+
+		va = (vaddr_t)vmap(f, 3, VM_W);
+		vunmap((void *)va);
+		frame_free(gone, 0);
+		ok(!vmap(f, 3, VM_W) && state_of(va) == AREA_LAZY, "frame %u is free: no revival",
+		   i);
+		is_u64(mm_check(false), 0, "mm_check() agrees");
+		f[i] = frame_alloc(0, 0);
+		ok(f[i] == gone && vmap(f, 3, VM_W) == (void *)va, "in use again: it is revived");
+		vunmap((void *)va);
+		vm_unmap_aliases();
+	}
+	frame_free_many(f, 3);
+}
+
 /* --- all at once --- */
 
 #define SHARED 3
@@ -196,6 +220,7 @@ int main(void)
 	sim_scenario("kmap", test_kmap);
 	sim_scenario("vmap", test_vmap);
 	sim_scenario("freed", test_freed);
+	sim_scenario("one of several freed", test_one_of_several_freed);
 	for (seed = 1; seed <= 60; seed++)
 		sim_scenario("storm", test_storm);
 	return done_testing();
