@@ -354,6 +354,16 @@ void sim_panic_check(const char *text, const char *statement)
 		printf("# it did not panic (status %#x)\n", (unsigned)status);
 }
 
+void sim_run_all(unsigned nr, u32 preempt, void (*fn)(void *), void *arg)
+{
+	sim.preempt = preempt;
+	for (unsigned cpu = 0; cpu < nr; cpu++)
+		sim_spawn(cpu, fn, arg);
+	sim_run();
+	sim_settle();
+	sim.preempt = 0;
+}
+
 void sim_check(void)
 {
 	sim_sched_at_rest();

@@ -105,6 +105,12 @@ void sim_spawn(unsigned cpu, void (*fn)(void *), void *arg);
 void sim_run(void);
 void sim_run_for(u64 steps); /* or until so many shared accesses have happened */
 
+/*
+ * sim_run_all: fn(arg) on CPUs 0 to nr-1 at once, to its end; one in `preempt` shared accesses
+ * changes CPU. => then nothing is pending and only waiting does
+ */
+void sim_run_all(unsigned nr, u32 preempt, void (*fn)(void *), void *arg);
+
 /* Interrupts: what a CPU calls shootdown_serve() and shootdown_quiet_point() for, NMIs aside. */
 enum sim_interrupt {
 	SIM_IPI,

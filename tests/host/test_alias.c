@@ -195,13 +195,8 @@ static void test_concurrent(void)
 {
 	sim_boot(&(struct sim_config){.cpus = 3, .seed = seed, .keep = seed % 3 == 0});
 	get_frames(2);
-	sim.preempt = 1 + (u32)seed % 3;
 	sim.store_buffer = seed % 2;
-	for (unsigned cpu = 0; cpu < 2 + seed % 2; cpu++)
-		sim_spawn(cpu, worker, NULL);
-	sim_run();
-	sim_settle();
-	sim.preempt = 0;
+	sim_run_all(2 + seed % 2, 1 + (u32)seed % 3, worker, NULL);
 	KASSERT(!mm_check(false), "%s", sim_printed());
 	vm_unmap_aliases();
 	ok(aliases_are(2, 0), "seed %lu: %lu chains on several CPUs", seed,

@@ -355,11 +355,8 @@ static void worker(void *arg __attribute__((unused)))
 static void test_concurrent(void)
 {
 	sim_boot(&(struct sim_config){.seed = seed, .cpus = 4});
-	sim.preempt = 1 + (u32)seed % 4;
 	sim.store_buffer = true;
-	for (unsigned cpu = 0; cpu < 4; cpu++)
-		sim_spawn(cpu, worker, NULL);
-	sim_run();
+	sim_run_all(4, 1 + (u32)seed % 4, worker, NULL);
 	ok(agrees() && !area_check(), "seed %lu: 4 CPUs never get the same page", seed);
 }
 

@@ -388,11 +388,8 @@ static void test_concurrent(void)
 
 	sim_boot(&(struct sim_config){.seed = seed, .cpus = 4});
 	free = frame_free_total();
-	sim.preempt = 1 + (u32)seed % 5;
 	sim.store_buffer = true;
-	for (unsigned cpu = 0; cpu < 4; cpu++)
-		sim_spawn(cpu, worker, NULL);
-	sim_run();
+	sim_run_all(4, 1 + (u32)seed % 5, worker, NULL);
 	ok(frame_free_total() == free && !frame_check(), "seed %lu: 4 CPUs at once", seed);
 }
 
@@ -423,11 +420,7 @@ static void test_halves(void)
 	both = frame_alloc(HALF + 1, 0);
 	rest = take_all(HALF, 0);
 	frame_free(both, HALF + 1);
-	sim.preempt = 1 + (u32)seed % 3;
-	for (unsigned cpu = 0; cpu < 2; cpu++)
-		sim_spawn(cpu, halves_worker, NULL);
-	sim_run();
-	sim.preempt = 0;
+	sim_run_all(2, 1 + (u32)seed % 3, halves_worker, NULL);
 	ok(!frame_check() && frame_alloc(HALF + 1, 0) == both,
 	   "seed %lu: two halves, whose owners come and go, are one block again", seed);
 	frame_free(both, HALF + 1);
@@ -452,10 +445,7 @@ static void test_concurrent_injection(void)
 
 	sim_boot(&(struct sim_config){.seed = seed, .cpus = 4});
 	frame_inject_failure(37);
-	sim.preempt = 2;
-	for (unsigned cpu = 0; cpu < 4; cpu++)
-		sim_spawn(cpu, injected_worker, &failed);
-	sim_run();
+	sim_run_all(4, 2, injected_worker, &failed);
 	is_u64(failed, 1, "seed %lu: of 80 allocations on 4 CPUs exactly one fails", seed);
 	is_u64(frame_inject_failure(0), 0, "then injection is off");
 }

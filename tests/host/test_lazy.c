@@ -128,6 +128,9 @@ static void test_policy(void)
 		is_u64(state_of(va), order[i] == LAZY_PTE ? AREA_LAZY : AREA_CLEARED, "unmapped");
 		is_u64(sim_tlb_holders(va, 2).bits, order[i] == LAZY_TLB ? 3 : 0, "remembered");
 		is_u64(stats().uncleared_areas, order[i] == LAZY_PTE, "with its entries");
+		ok(order[i] == LAZY_OFF ? !stats().areas && !stats().pages
+					: stats().areas == 1 && stats().pages == 2,
+		   "and counted unless under off");
 		is_u64(faults(0, va, 2), order[i] == LAZY_OFF, "faults at once under off alone");
 		vunmap((void *)old);
 		is_u64(mm_check(false), 0, "mm_check() agrees");
@@ -201,6 +204,8 @@ static void worker(void *arg __attribute__((unused)))
 		vunmap(va[--n]);
 	vm_unmap_aliases();
 	for (unsigned i = 0; i < 6; i++)
+		KASSERT(!frame_aliases(mine[i]), "purged, yet mapped");
+	for (unsigned i = 0; i < 6; i++)
 		KASSERT(!(sim_tlb_frame_holders(frame_pfn(mine[i])).bits & sim_online().bits),
 			"purged, yet mapped by a TLB");
 	frame_free_many(mine, 6);
@@ -212,13 +217,8 @@ static void test_concurrent(void)
 
 	sim_boot(&(struct sim_config){.cpus = 3, .seed = seed, .lazy_max_pages = 1 + seed % 30});
 	at_hand = mm_frames_at_hand();
-	sim.preempt = 1 + (u32)seed % 5;
 	sim.store_buffer = seed % 2;
-	for (unsigned cpu = 0; cpu < 3; cpu++)
-		sim_spawn(cpu, worker, NULL);
-	sim_run();
-	sim_settle();
-	sim.preempt = 0;
+	sim_run_all(3, 1 + (u32)seed % 5, worker, NULL);
 	vm_unmap_aliases();
 	ok(!stats().areas && !mm_check(false) && mm_frames_at_hand() == at_hand,
 	   "seed %lu: 3 CPUs, policies and bounds changed at any time", seed);

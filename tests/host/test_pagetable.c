@@ -338,11 +338,7 @@ static void test_concurrent(void)
 	sim_boot(&(struct sim_config){.cpus = 3, .seed = seed});
 	new_root();
 	held = pt_tables_held();
-	sim.preempt = 1 + (u32)seed % 3;
-	for (unsigned cpu = 0; cpu < 3; cpu++)
-		sim_spawn(cpu, grow, NULL);
-	sim_run();
-	sim.preempt = 0;
+	sim_run_all(3, 1 + (u32)seed % 3, grow, NULL);
 	for (vaddr_t va = VMAP_BASE; va < VMAP_BASE + 20 * MiB; va += 2 * MiB) {
 		struct pt_walk w;
 

@@ -174,13 +174,8 @@ static void worker(void *arg __attribute__((unused)))
 static void test_concurrent(void)
 {
 	sim_boot(&(struct sim_config){.cpus = 3, .seed = seed});
-	sim.preempt = 1 + (u32)seed % 4;
 	sim.store_buffer = seed % 2;
-	for (unsigned cpu = 0; cpu < 3; cpu++)
-		sim_spawn(cpu, worker, NULL);
-	sim_run();
-	sim_settle();
-	sim.preempt = 0;
+	sim_run_all(3, 1 + (u32)seed % 4, worker, NULL);
 	KASSERT(!mm_check(false), "%s", sim_printed());
 	all_quiet();
 	park_drain();

@@ -182,11 +182,8 @@ static void test_concurrent(void)
 	sim_boot(&(struct sim_config){.seed = seed, .cpus = 4});
 	at_hand = mm_frames_at_hand();
 	held = pool_frames();
-	sim.preempt = 1 + (u32)seed % 4;
 	sim.store_buffer = true;
-	for (unsigned cpu = 0; cpu < 4; cpu++)
-		sim_spawn(cpu, worker, &pools[2]);
-	sim_run();
+	sim_run_all(4, 1 + (u32)seed % 4, worker, &pools[2]);
 	ok(!pools[2].slabs && !pools[2].objects && pool_frames() == held &&
 		   mm_frames_at_hand() == at_hand,
 	   "seed %lu: 4 CPUs leave an idle pool", seed);

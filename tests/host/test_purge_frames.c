@@ -121,30 +121,60 @@ static void test_stamps(void)
 	is_u64(vm_unmap_frame_aliases(f, 4, PURGE_FLUSH), 0, "free frames as well");
 }
 
+/* => after a purge and flush of f[0] no CPU can reach it */
+static bool forgotten_by_purge(void)
+{
+	return !vm_unmap_frame_aliases(f, 1, PURGE_FLUSH) &&
+	       !sim_tlb_frame_holders(frame_pfn(f[0])).bits;
+}
+
 /*
  * The stamp of an alias that ended before the lazy one began is in no word any more, yet a CPU may
  * remember it: exact pages would not be enough (area->older).
  */
 static void test_older(void)
 {
-	vaddr_t old;
+	vaddr_t old, live;
 
-	sim_boot(&(struct sim_config){.cpus = 3});
+	sim_boot(&(struct sim_config){.cpus = 3, .keep = true});
 	get_frames(1);
-	old = (vaddr_t)vmap(f, 1, VM_W);
-	vunmap((void *)old); /* under tlb: remembered by all, and stamped */
-	WRITE_ONCE(lazy_slow, 0);
-	sim_mmu_ops.default_policy = LAZY_PTE;
-	lazy_set_policy(LAZY_PTE);
-	ok(!sim_tlb_holders(old, 1).bits, "a change of policy flushes");
 	old = (vaddr_t)kmap(f[0]);
-	(void)!kmap(f[0]);
+	kunmap((void *)old);
+	is_u64(vm_unmap_frame_aliases(f, 1, PURGE_PTES), 0, "the first is cleared");
+	kunmap(kmap(f[0]));
+	ok(sim_tlb_holders(old, 1).bits, "and remembered, though its stamp is gone");
+	ok(forgotten_by_purge(), "a purge of the second makes all forget both");
+	old = (vaddr_t)kmap(f[0]);
+	live = (vaddr_t)kmap(f[0]);
 	kunmap((void *)old);
 	is_u64((u64)vm_unmap_frame_aliases(f, 1, PURGE_PTES), (u64)-EBUSY, "one of two goes");
-	kunmap((void *)(vaddr_t)this_park()->last->start);
-	is_u64(vm_unmap_frame_aliases(f, 1, PURGE_FLUSH), 0, "then the other");
-	is_u64(sim_tlb_frame_holders(frame_pfn(f[0])).bits, 0, "and neither is remembered");
-	vm_unmap_aliases();
+	kunmap((void *)live);
+	ok(forgotten_by_purge(), "then the other, and neither is remembered");
+	frame_free(f[0], 0);
+}
+
+static void map_and_purge(void *arg __attribute__((unused)))
+{
+	kunmap(kmap(f[0]));
+	if (sim.cpu)
+		vm_unmap_frame_aliases(f, 1, PURGE_PTES);
+}
+
+/*
+ * One CPU's alias begins and ends between another's look at the frame and its own alias: that takes
+ * long turns, at the right moment.
+ */
+static void test_older_at_once(void)
+{
+	unsigned bad = 0;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .keep = true, .seed = 1});
+	get_frames(1);
+	for (unsigned i = 0; i < 4000; i++) {
+		sim_run_all(2, 1 + i % 64, map_and_purge, NULL);
+		bad += !forgotten_by_purge();
+	}
+	is_u64(bad, 0, "two CPUs' aliases of a frame, and all are forgotten");
 	frame_free(f[0], 0);
 }
 
@@ -176,6 +206,7 @@ static void test_hold(void)
 	ok(!frame_release_held() && g->type == FRAME_HELD, "a lazy entry holds it as well");
 	h = frame_alloc(2, 0);
 	frame_free(h, 2);
+	ok(h->type == FRAME_FREE, "a block that was never mapped is free at once");
 	is_u64(vm_unmap_frame_aliases(&g, 1, PURGE_FLUSH), 0, "a purge of that frame");
 	all_quiet(); /* the flush was of one page, which no CPU's clock counts */
 	is_u64(frame_release_held(), 1, "releases it");
@@ -223,6 +254,7 @@ int main(void)
 	sim_scenario("busy", test_busy);
 	sim_scenario("stamps", test_stamps);
 	sim_scenario("older", test_older);
+	sim_scenario("older, at once", test_older_at_once);
 	sim_scenario("hold", test_hold);
 	sim_scenario("held and none left, under tlb", test_held_and_none_left);
 	keep = true;

@@ -7,6 +7,7 @@
  */
 // links: mm/*.c tests/host/sim*.c
 #include "mm/check.h"
+#include "mm/chunk.h"
 #include "mm/kmap.h"
 #include "mm/park.h"
 #include "mm/shootdown.h"
@@ -165,28 +166,57 @@ static void map_some(void)
 	vunmap(va);
 }
 
+/* What was unmapped before a purge is gone when it returns, though others purge at the same time. */
+static void map_and_purge(void)
+{
+	struct frame *own = frame_alloc(0, 0);
+
+	KASSERT(own, "no frame");
+	kunmap(kmap(own));
+	vm_unmap_aliases();
+	KASSERT(!sim_tlb_frame_holders(frame_pfn(own)).bits, "purged, and remembered");
+	KASSERT(!frame_aliases(own), "purged, and mapped");
+	frame_free(own, 0);
+}
+
+static atomic_t mapping; /* mappers that are not done */
+
 static void mapper(void *arg __attribute__((unused)))
 {
 	for (unsigned i = 0; i < 60; i++)
-		if (sim_random(3))
-			map_one(sim_random(SHARED));
-		else
+		switch (sim_random(12)) {
+		case 0:
+			map_and_purge();
+			break;
+		case 1:
+			vm_unmap_frame_aliases(shared + sim_random(SHARED), 1, PURGE_PTES);
+			break;
+		case 2 ... 4:
 			map_some();
+			break;
+		default:
+			map_one(sim_random(SHARED));
+		}
+	atomic_fetch_add(&mapping, -1ull);
 }
 
+/* Now and then, as long as there is somebody to disturb: to carve the first areas takes long. */
 static void purger(void *arg __attribute__((unused)))
 {
-	for (unsigned i = 0; i < 25; i++)
-		switch (sim_random(4)) {
+	while (atomic_read(&mapping))
+		switch (sim_random(16)) {
 		case 0:
 			lazy_purge(PURGE_PTES);
 			break;
 		case 1:
 			vm_unmap_aliases();
 			break;
-		default:
+		case 2 ... 4:
 			vm_unmap_frame_aliases(shared, 1 + sim_random(SHARED),
 					       (enum purge_phase)sim_random(2));
+			break;
+		default:
+			cpu_relax();
 		}
 }
 
@@ -196,6 +226,7 @@ static void test_storm(void)
 		.cpus = 3, .seed = seed, .keep = true, .lazy_max_pages = seed % 4 ? 1024 : 20});
 	for (unsigned i = 0; i < SHARED; i++)
 		shared[i] = frame_alloc(0, 0);
+	atomic_set(&mapping, seed % 3 ? 2 : 1); /* while stores are seen at once */
 	sim.preempt = 1 + (u32)seed % 4;
 	sim.store_buffer = seed % 2;
 	sim_spawn(0, mapper, NULL);
@@ -215,12 +246,52 @@ static void test_storm(void)
 	   counter_sum(CNT_revive), counter_sum(CNT_purge), counter_sum(CNT_purge_hit));
 }
 
+/*
+ * CPU 0 unmaps; as soon as the mapping is lazy CPU 1 may revive it, unmap it again, and purge: then
+ * its entry is gone, whether CPU 0 is done or not.
+ */
+static atomic_t leaving;
+
+static void leave_or_follow(void *arg __attribute__((unused)))
+{
+	vaddr_t va;
+
+	if (sim.cpu == 0) {
+		va = (vaddr_t)kmap(f[0]);
+		atomic_set(&leaving, 1);
+		kunmap((void *)va);
+		return;
+	}
+	while (!atomic_read(&leaving))
+		cpu_relax();
+	for (u32 n = sim_random(30); n; n--)
+		sim_step();
+	va = (vaddr_t)kmap(f[0]);
+	kunmap((void *)va);
+	lazy_purge(PURGE_PTES);
+	KASSERT(!entry_of(va)->v, "unmapped and purged, and still there");
+}
+
+static void test_revived_at_once(void)
+{
+	sim_boot(&(struct sim_config){.cpus = 2, .keep = true, .seed = 1});
+	get_frames(1);
+	for (unsigned i = 0; i < 400; i++) {
+		atomic_set(&leaving, 0);
+		sim_run_all(2, 2, leave_or_follow, NULL);
+	}
+	ok(counter_sum(CNT_revive) > 50, "%lu of 400 were revived", counter_sum(CNT_revive));
+	vm_unmap_aliases();
+	frame_free(f[0], 0);
+}
+
 int main(void)
 {
 	sim_scenario("kmap", test_kmap);
 	sim_scenario("vmap", test_vmap);
 	sim_scenario("freed", test_freed);
 	sim_scenario("one of several freed", test_one_of_several_freed);
+	sim_scenario("revived at once", test_revived_at_once);
 	for (seed = 1; seed <= 60; seed++)
 		sim_scenario("storm", test_storm);
 	return done_testing();
