@@ -23,8 +23,9 @@
 /* --- entries --- */
 
 /*
- * Entries cleared so far by anything but the fastest path, which is not taken under policy pte: see
- * set_noting().
+ * Clearings begun so far by anything but the fastest path, which is not taken under policy pte: see
+ * set_noting(). Counted before the first frame's word changes: who replaces the stamp that a
+ * clearing has left there either saw the alias before or sees the count.
  */
 static atomic_t clearings;
 
@@ -111,6 +112,7 @@ void engine_clear_run(pte_t *e, unsigned n, u64 alias)
 
 void engine_clear(struct area *a, u64 page, u64 n)
 {
+	atomic_fetch_add(&clearings, 1);
 	while (n) {
 		struct run r = run_at(a->start + (page << PAGE_SHIFT), n);
 
@@ -119,7 +121,6 @@ void engine_clear(struct area *a, u64 page, u64 n)
 		n -= r.n;
 	}
 	a->stamp = shootdown_stamp();
-	atomic_fetch_add(&clearings, 1);
 }
 
 int engine_set_leaf(vaddr_t va, int level, pte_t e)
@@ -290,7 +291,8 @@ void engine_publish(struct area *a, enum area_kind kind, unsigned prot, const ch
 /*
  * engine_set() for an area that may become lazy: what its frames' words say before is noted in
  * a->older. A word seen is not the word replaced if an alias ends in between; then, or if there is
- * one that may end at any time, the newest stamp does.
+ * one that may end at any time, a stamp of now does. (Not the newest given out: whoever clears an
+ * entry puts the clock into the frame's word first, and gives out the stamp when all are clear.)
  */
 static int set_noting(struct area *a, struct frame *const *f, unsigned prot)
 {
@@ -307,7 +309,7 @@ static int set_noting(struct area *a, struct frame *const *f, unsigned prot)
 	atomic_set(&a->older, 0);
 	err = engine_set(a, 0, f, a->pages, prot);
 	if (alias || atomic_read(&clearings) != before)
-		older = shootdown_newest();
+		older = shootdown_stamp();
 	atomic_max(&a->older, older);
 	return err;
 }

@@ -170,7 +170,7 @@ static void test_older_at_once(void)
 
 	sim_boot(&(struct sim_config){.cpus = 2, .keep = true, .seed = 1});
 	get_frames(1);
-	for (unsigned i = 0; i < 4000; i++) {
+	for (unsigned i = 0; i < 12000; i++) {
 		sim_run_all(2, 1 + i % 64, map_and_purge, NULL);
 		bad += !forgotten_by_purge();
 	}

@@ -166,7 +166,7 @@ static void map_some(void)
 	vunmap(va);
 }
 
-/* What was unmapped before a purge is gone when it returns, though others purge at the same time. */
+/* What was unmapped before a purge is gone when it returns, though others purge as well. */
 static void map_and_purge(void)
 {
 	struct frame *own = frame_alloc(0, 0);
