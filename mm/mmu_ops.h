@@ -82,7 +82,7 @@ struct mmu_ops {
 	 * Forgetting. flush: after it returns no CPU of `on` uses a translation named by `g` that
 	 * was cleared before the call; one that idles may hold it, but forgets it before it does
 	 * anything. Natively this is mm/shootdown.c over the primitives below; a hypervisor does
-	 * it in one call and leaves invalidate_all and kick NULL.
+	 * it in one call and leaves kick NULL.
 	 *   => flush: thread context, IRQs on, no spinlock held
 	 */
 	void (*flush)(const struct gather *g, cpumask_t on);

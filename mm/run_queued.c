@@ -74,5 +74,5 @@ struct run_stop run_clear_queued(pte_t *e, unsigned n, u64 alias)
 {
 	for (unsigned done = 0; done < n; done += CLEAR_PIECE)
 		clear_piece(e + done, MIN(n - done, CLEAR_PIECE), alias + done);
-	return (struct run_stop){n, NULL};
+	return (struct run_stop){0, NULL};
 }
