@@ -14,6 +14,7 @@
 #include "mm/frame.h"
 #include "mm/kmap.h"
 #include "mm/lazy.h"
+#include "mm/pagetable.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
 
@@ -118,14 +119,31 @@ static int purge_frames(struct frame *const *f, unsigned n, enum purge_phase pha
 	return err;
 }
 
-COMMAND(purge, "[ptes|flush] [PFN...]",
-	"take lazy mappings away, all or those of some frames; flush (default) makes CPUs forget")
+static int purge_policy(const char *word)
+{
+	enum purge_policy p = pt_purge_policy();
+
+	if (word && pt_purge_policy_parse(word, &p))
+		return CMD_USAGE;
+	pt_set_purge_policy(p);
+	printk("before a frame becomes a page table: %s\n",
+	       p == PT_PURGE_EXACT ? "exact: its own lazy aliases are purged"
+	       : p == PT_PURGE_ALL ? "all: everything unmapped lazily is purged"
+				   : "none: nothing is purged, so a stray alias may rewrite it");
+	return 0;
+}
+
+COMMAND(purge, "[ptes|flush] [PFN...] | policy [none|all|exact]",
+	"take lazy mappings away, all or those of some frames (flush, the default, from TLBs too); "
+	"policy: what is done before a frame becomes a page table")
 {
 	enum purge_phase phase = PURGE_FLUSH;
 	struct frame *f[CMD_MAX_ARGS];
 	unsigned n = 0;
 	int i = 1;
 
+	if (argc > 1 && !strcmp(argv[1], "policy"))
+		return argc > 3 ? CMD_USAGE : purge_policy(argv[2]);
 	if (argc > 1 && (!strcmp(argv[1], "ptes") || !strcmp(argv[1], "flush"))) {
 		phase = strcmp(argv[1], "ptes") ? PURGE_FLUSH : PURGE_PTES;
 		i = 2;

@@ -31,6 +31,7 @@
 #include "mm/frame.h"
 #include "mm/kmap.h"
 #include "mm/lazy.h"
+#include "mm/pagetable.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
 #include "mm/vmap.h"
@@ -169,6 +170,18 @@ static void init_laziness(void)
 	       lazy_poison() ? ", unmapped addresses poisoned" : "");
 }
 
+static void init_purge(void)
+{
+	enum purge_policy p = pt_purge_policy();
+	char word[16];
+	int err = cmdline_get(boot_info.cmdline, "purge", word, sizeof(word));
+
+	if (err != -ENOENT && (err < 0 || pt_purge_policy_parse(word, &p)))
+		printk("mm: purge= takes none, all or exact; staying with %s\n",
+		       pt_purge_policy_name(p));
+	pt_set_purge_policy(p);
+}
+
 static void init_shootdown(void)
 {
 	enum shootdown_strategy s = shootdown_strategy();
@@ -193,6 +206,7 @@ void kernel_main(u32 door, u64 handover)
 
 	make_address_space();
 	init_laziness();
+	init_purge();
 	init_shootdown();
 	platform->init_screens();
 

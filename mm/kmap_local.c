@@ -118,7 +118,7 @@ int kmap_local_init_cpu(unsigned cpu)
 	int err = pt_alloc_table(PT_LEVELS, &l->root);
 
 	if (!err)
-		err = pt_share_kernel_half(l->root);
+		err = pt_copy_kernel_half(l->root, kernel_root);
 	if (!err)
 		err = pt_ensure_path(l->root, slot_va(cpu, 0), 1);
 	if (!err)

@@ -56,8 +56,9 @@ struct mmu_ops {
 	struct run_stop (*clear_run)(pte_t *e, unsigned n, u64 alias);
 
 	/*
-	 * Any other leaf: large pages, devices, static mappings, new rights for an entry. A batch
-	 * is whatever was issued since the last batch_end(); natively each takes effect at once.
+	 * Any other leaf: large pages, devices, static mappings, new rights for an entry, pages of
+	 * address spaces. A batch is whatever was issued since the last batch_end(); natively
+	 * each takes effect at once.
 	 *   => IRQs off from the first to the end, so that a batch is one caller's; boot apart
 	 *   set_leaf:  one entry that is no link, at any level; zero too
 	 *   batch_end: => 0, or -errno and *done entries took effect; natively 0
@@ -66,17 +67,21 @@ struct mmu_ops {
 	int (*batch_end)(unsigned *done);
 
 	/*
-	 * Tables. attach_table: entry `slot` of `parent` (at `level`) links to the zeroed frame
-	 * `table` (level - 1).
+	 * Tables. attach_table: entry `slot` of `parent` (at `level`) links to the frame `table`
+	 * (level - 1), which is zeroed, or serves the same addresses below another root already.
 	 *   => 0 or -errno with nothing changed
+	 * The rest is for address spaces (mm/aspace.h), whose tables come and go; NULL where there
+	 * is nothing to do:
+	 *   pin_root:       before `root` is loaded for the first time: what it leads to is looked
+	 *                   at as a whole, and from now on only these ops change it. => 0 or -errno
+	 *   unpin_root:     no CPU runs on `root`, none ever will
+	 *   release_tables: nothing leads to these n tables any more; they become ordinary memory
 	 */
 	int (*attach_table)(pfn_t parent, unsigned slot, int level, pfn_t table);
 	int (*load_root)(pfn_t root); /* this CPU runs on `root` from now on */
-	/*
-	 * pin_root: `root` is complete and may be loaded from now on; the platform looks at all
-	 * its tables. NULL: there is nothing to do. => 0, or -errno with nothing changed
-	 */
 	int (*pin_root)(pfn_t root);
+	void (*unpin_root)(pfn_t root);
+	void (*release_tables)(const pfn_t *tables, unsigned n);
 
 	/*
 	 * Forgetting. flush: after it returns no CPU of `on` uses a translation named by `g` that

@@ -20,6 +20,34 @@ static spinlock_t pt_lock = SPINLOCK_INIT("page tables"); /* attaching a table *
 static bool early = true;
 static atomic_t tables_held; /* typed FRAME_TABLE now */
 
+static enum purge_policy purge_policy = PT_PURGE_EXACT;
+static const char *const purge_policy_names[NR_PURGE_POLICIES] = {"none", "all", "exact"};
+
+enum purge_policy pt_purge_policy(void)
+{
+	return READ_ONCE(purge_policy);
+}
+
+void pt_set_purge_policy(enum purge_policy p)
+{
+	WRITE_ONCE(purge_policy, p);
+}
+
+const char *pt_purge_policy_name(enum purge_policy p)
+{
+	return purge_policy_names[p];
+}
+
+int pt_purge_policy_parse(const char *s, enum purge_policy *out)
+{
+	for (unsigned i = 0; i < NR_PURGE_POLICIES; i++)
+		if (!strcmp(s, purge_policy_names[i])) {
+			*out = (enum purge_policy)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 bool pt_walk(pfn_t root, vaddr_t va, struct pt_walk *w)
 {
 	pfn_t table = root;
@@ -50,13 +78,20 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa)
 
 /*
  * From now on nobody can map it, and its aliases go, from the tables and from every TLB: a page
- * table that somebody can write to by an old mapping is nobody's page table.
+ * table that somebody can write to by an old mapping is nobody's page table. After a purge of
+ * everything it is looked at as well: another CPU may be in the middle of unmapping it.
  *   => false: that must be waited for, and we may not
  */
 static bool make_private(struct frame *f)
 {
+	enum purge_policy policy = pt_purge_policy();
+
 	frame_refuse_aliases(f);
+	if (policy == PT_PURGE_NONE)
+		return true;
 	if (may_wait()) {
+		if (policy == PT_PURGE_ALL)
+			vm_unmap_aliases();
 		KASSERT(!vm_unmap_frame_aliases(&f, 1, PURGE_FLUSH), "frame %#lx is mapped",
 			frame_pfn(f).n);
 		return true;
@@ -91,20 +126,29 @@ int pt_alloc_table(int level, pfn_t *table)
 	return 0;
 }
 
-void pt_free_table(pfn_t table)
+static void free_table(pfn_t table)
 {
-	struct frame *f;
+	struct frame *f = pfn_frame(table);
 
-	if (early)
-		return; /* nothing takes early memory back */
-	f = pfn_frame(table);
-	KASSERT(f->type == FRAME_TABLE, "frame %#lx is not a page table", table.n);
 	f->type = FRAME_USED;
 	f->order = 0;
 	f->level = 0;
 	atomic_fetch_add(&tables_held, -1ull);
 	frame_allow_aliases(f);
 	frame_free(f, 0);
+}
+
+void pt_free_tables(const pfn_t *tables, unsigned n)
+{
+	if (early || !n)
+		return; /* nothing takes early memory back */
+	for (unsigned i = 0; i < n; i++)
+		KASSERT(pfn_frame(tables[i])->type == FRAME_TABLE, "frame %#lx is not a page table",
+			tables[i].n);
+	if (mmu->release_tables)
+		mmu->release_tables(tables, n);
+	for (unsigned i = 0; i < n; i++)
+		free_table(tables[i]);
 }
 
 u64 pt_tables_held(void)
@@ -174,18 +218,20 @@ int pt_ensure_path(pfn_t root, vaddr_t va, int level)
 	return ensure_path(root, va, level, &table);
 }
 
-int pt_share_kernel_half(pfn_t root)
+/* Below the direct map, which is the first region of ours, are the hypervisor's slots. */
+int pt_copy_kernel_half(pfn_t root, pfn_t from)
 {
-	int err = 0;
-
-	for (unsigned slot = PT_ENTRIES / 2; !err && slot < PT_ENTRIES; slot++) {
-		pte_t e = pt_slot_is_hole(slot) ? (pte_t){0} : pt_read(kernel_root, slot);
+	for (unsigned slot = pt_index(DIRECT_BASE, PT_LEVELS); slot < PT_ENTRIES; slot++) {
+		pte_t e = pt_read(from, slot);
+		int err = 0;
 
 		if (pte_present(e))
 			err = mmu->attach_table(root, slot, PT_LEVELS,
 						paddr_to_pfn(pte_addr(e, PT_LEVELS)));
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va)

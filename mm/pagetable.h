@@ -2,7 +2,8 @@
 /*
  * Page tables as a data structure: walking them, growing them, building large static mappings. How
  * an entry is written is the platform's (mmu_ops.h). Tables of the kernel half are never freed: a
- * paging-structure cache of any CPU may still point into them (SDM vol. 3A, 4.10.3).
+ * paging-structure cache of any CPU may still point into them (SDM vol. 3A, 4.10.3). Those of the
+ * user half are (mm/aspace.c says when).
  */
 #ifndef MM_PAGETABLE_H
 #define MM_PAGETABLE_H
@@ -26,9 +27,6 @@ static inline bool pt_slot_is_hole(unsigned slot)
 	return mmu->has_hole &&
 	       slot - pt_index(HOLE_BASE, PT_LEVELS) < HOLE_SIZE / pt_entry_size(4);
 }
-
-/* The kernel half of `root` is the kernel's own, in all slots that are ours. => 0 or -errno */
-int pt_share_kernel_half(pfn_t root) __must_check;
 
 /* One step of a walk: the entry at `level` on the way to an address. */
 struct pt_step {
@@ -59,6 +57,12 @@ int pt_ensure(pfn_t root, vaddr_t va, u64 pages) __must_check;
 /* The same for the table at `level` on the way to `va`, with nothing below it. */
 int pt_ensure_path(pfn_t root, vaddr_t va, int level) __must_check;
 
+/*
+ * pt_copy_kernel_half: the empty top-level table `root` leads where `from` does, kernel half only.
+ *   => 0 or -errno: the platform refused
+ */
+int pt_copy_kernel_half(pfn_t root, pfn_t from) __must_check;
+
 /* The level-1 table that holds the entry of `va`. => it exists */
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va);
 
@@ -75,8 +79,34 @@ int pt_map_span(pfn_t root, vaddr_t va, paddr_t pa, u64 len, unsigned prot,
  */
 int pt_alloc_table(int level, pfn_t *table) __must_check;
 
-/* => no entry and no paging-structure cache leads to it any more */
-void pt_free_table(pfn_t table);
+/*
+ * => no entry that anything walks, and no paging-structure cache, leads to them any more; of many
+ *    at once a hypervisor need be told once
+ */
+void pt_free_tables(const pfn_t *tables, unsigned n);
+static inline void pt_free_table(pfn_t table)
+{
+	pt_free_tables(&table, 1);
+}
+
+/*
+ * What is done about the aliases of a frame that is to become a page table. `exact` is what is
+ * right; the others are there to be compared with it. Under `none` a frame with a writable alias
+ * becomes a table as it is: Xen will refuse it, and bare metal has no one to refuse.
+ */
+enum purge_policy {
+	PT_PURGE_NONE,
+	PT_PURGE_ALL,	/* vm_unmap_aliases(): everything unmapped lazily by anybody */
+	PT_PURGE_EXACT, /* vm_unmap_frame_aliases(): those of the frame */
+	NR_PURGE_POLICIES
+};
+
+enum purge_policy pt_purge_policy(void);
+void pt_set_purge_policy(enum purge_policy p); /* for tables made from now on */
+
+/* "none", "all", "exact"; _parse => 0 or -EINVAL */
+const char *pt_purge_policy_name(enum purge_policy p);
+int pt_purge_policy_parse(const char *s, enum purge_policy *out);
 
 /* A table that was made while there was no frame array: types its frame. => boot */
 void pt_adopt_table(pfn_t table, int level);

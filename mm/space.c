@@ -204,8 +204,10 @@ int space_init(const struct kernel_image *img, u64 limit, const char **why)
 
 int space_trampoline_root(paddr_t pa, pfn_t *root)
 {
-	if (pt_share_kernel_half(trampoline_root))
-		return -ENOMEM;
+	int err = pt_copy_kernel_half(trampoline_root, kernel_root);
+
+	if (err)
+		return err;
 	*root = trampoline_root;
 	/* not global: loading kernel_root drops it */
 	return pt_map_span(trampoline_root, pa, pa, PAGE_SIZE, VM_X | VM_LOCAL, 1);
