@@ -113,8 +113,8 @@ COMMAND(mem, "", "physical memory: what the loader gave, who has it")
 		       early_ram[i].end << PAGE_SHIFT,
 		       (early_ram[i].end - early_ram[i].start) * PAGE_SIZE / KiB);
 	frame_stats(&st);
-	printk("frames: %lu in all = %lu free + %lu in CPU caches + %lu in use + %lu held + %lu page tables + %lu reserved\n",
-	       st.total, st.free, st.cached, st.used, st.held, st.tables, st.reserved);
+	printk("frames: %lu in all = %lu free + %lu in CPU caches + %lu in use + %lu in address spaces + %lu held + %lu page tables + %lu reserved\n",
+	       st.total, st.free, st.cached, st.used, st.space, st.held, st.tables, st.reserved);
 	printk("of those in use, mm/ has %lu for records of mapped pages and %lu for its objects\n",
 	       chunk_frames(), pool_frames());
 	if (space_direct_limit() < early_ram[early_nr_ram - 1].end << PAGE_SHIFT)

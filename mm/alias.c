@@ -219,7 +219,7 @@ static unsigned check_chain(struct frame *f, u64 w)
 static unsigned check_word(struct frame *f)
 {
 	u64 w = atomic_read(&f->alias);
-	bool nomap = f->type != FRAME_USED;
+	bool nomap = !frame_is_memory(f);
 	unsigned faults = 0;
 
 	if (!!(w & ALIAS_NOMAP) != nomap ||

@@ -105,7 +105,7 @@ static bool check_alias(struct walk *w, vaddr_t va, u64 index, struct frame *f, 
 	unsigned before = w->faults;
 
 	w->aliases++;
-	if (f->type == FRAME_TABLE || f->type == FRAME_RESERVED || (live && f->type != FRAME_USED))
+	if (f->type == FRAME_TABLE || f->type == FRAME_RESERVED || (live && !frame_is_memory(f)))
 		FAULT(w->faults, "%#lx maps frame %#lx, which is %s", va, frame_pfn(f).n,
 		      frame_type_name(f->type));
 	if (!is_linked(word, index))

@@ -29,8 +29,13 @@ static void *owner_text(const struct frame *f)
 
 const char *frame_type_name(unsigned type)
 {
-	static const char *const names[FRAME_TYPES] = {"reserved", "free", "cached",
-						       "in use",   "held", "a page table"};
+	static const char *const names[FRAME_TYPES] = {"reserved",
+						       "free",
+						       "cached",
+						       "in use",
+						       "held",
+						       "a page table",
+						       "a page of an address space"};
 
 	return type < FRAME_TYPES ? names[type] : "of no known type";
 }

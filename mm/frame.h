@@ -20,6 +20,7 @@ enum frame_type {
 	FRAME_USED,	/* allocated */
 	FRAME_HELD,	/* freed, but kept from reuse until every CPU has forgotten it (hold=on) */
 	FRAME_TABLE,	/* in use as a page table */
+	FRAME_SPACE,	/* a page of an address space, which alone may free it (mm/aspace.h) */
 	FRAME_TYPES
 };
 
@@ -40,8 +41,16 @@ struct frame {
 		u32 what;     /* type, order, zone and level in one look: see FRAME_SINGLE() */
 		u64 what_who; /* and owner */
 	};
-	u32 next; /* the neighbours, as pfn, on the list it is on if it is free or held; */
-	u32 prev; /*   FRAME_NIL ends it. Guarded by the list's owner */
+	union {
+		struct {
+			u32 next; /* the neighbours, as pfn, on the list it is on if it is free */
+			u32 prev; /*   or held; FRAME_NIL ends it. The list's owner's */
+		};
+		struct {
+			u32 space; /* FRAME_SPACE: the id of the space whose page it is, */
+			u32 page;  /*   and which: address >> PAGE_SHIFT */
+		};
+	};
 };
 
 _Static_assert(sizeof(struct frame) == 32, "the frame array must stay 32 bytes a frame");
@@ -92,6 +101,12 @@ static inline void *frame_virt(const struct frame *f)
 	return phys_to_virt(frame_paddr(f));
 }
 
+/* => somebody's memory, which the kernel may map as well */
+static inline bool frame_is_memory(const struct frame *f)
+{
+	return f->type == FRAME_USED || f->type == FRAME_SPACE;
+}
+
 /* "free", "a page table": fits after "which is". => any value of a type */
 const char *frame_type_name(unsigned type);
 
@@ -109,8 +124,9 @@ struct frame *frame_alloc(unsigned order, unsigned flags) __must_check;
 /*
  * frame_free: gives back what frame_alloc gave, with the same order.
  *   => any context; panics by name on a double free, a reserved frame, a wrong order, a frame that
- *      is a page table or that a live area still maps. A lazy alias may remain: that is the stray
- *      alias of the story, and its purge (mm/vmap.h) works on free frames too
+ *      is a page table, a page of an address space, or mapped by a live area. A lazy alias may
+ *      remain: that is the stray alias of the story, and its purge (mm/vmap.h) works on free
+ *      frames too
  */
 void frame_free(struct frame *f, unsigned order);
 
@@ -147,8 +163,8 @@ void frame_refuse_aliases(struct frame *f);
 void frame_allow_aliases(struct frame *f);
 
 struct frame_stats {
-	u64 total;			  /* frames the loader told us of as RAM */
-	u64 reserved, tables, used, held; /* by type */
+	u64 total;				 /* frames the loader told us of as RAM */
+	u64 reserved, tables, used, held, space; /* by type */
 	u64 free, cached;
 	u64 free_high; /* of `free`, those in the high zone */
 };

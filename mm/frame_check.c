@@ -31,6 +31,7 @@ void frame_stats(struct frame_stats *st)
 	st->used = by_type[FRAME_USED];
 	st->held = by_type[FRAME_HELD];
 	st->tables = by_type[FRAME_TABLE];
+	st->space = by_type[FRAME_SPACE];
 }
 
 /* Walks the lists of a zone. => frames on them; faults are added to *faults */
@@ -96,7 +97,8 @@ unsigned frame_check(void)
 	}
 	cached = check_caches(&faults);
 	frame_stats(&st);
-	if (st.total != st.reserved + st.free + st.cached + st.used + st.held + st.tables) {
+	if (st.total !=
+	    st.reserved + st.free + st.cached + st.used + st.held + st.tables + st.space) {
 		printk("check: some frames have no known type\n");
 		faults++;
 	}

@@ -42,11 +42,16 @@ void gather_add_all(struct gather *g, u64 stamp)
 	g->full = true;
 }
 
+void gather_flush_on(struct gather *g, cpumask_t on)
+{
+	if (g->unflushed && on.bits)
+		mmu->flush(g, on);
+	gather_begin(g);
+}
+
 void gather_flush(struct gather *g)
 {
-	if (g->unflushed)
-		mmu->flush(g, cpus_online());
-	gather_begin(g);
+	gather_flush_on(g, cpus_online());
 }
 
 void gather_end(const struct gather *g)

@@ -53,6 +53,9 @@ void gather_add_all(struct gather *g, u64 stamp);
  */
 void gather_flush(struct gather *g);
 
+/* The same on the CPUs of `on`, which are all that may hold what was cleared. */
+void gather_flush_on(struct gather *g, cpumask_t on);
+
 /* Asserts that nothing is left unflushed. */
 void gather_end(const struct gather *g);
 

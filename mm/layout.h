@@ -4,7 +4,7 @@
  * them are never mapped. Slots 256-271 of the top level are Xen's in a PV guest, so nothing of ours
  * is there. Each region is a whole number of top-level slots (512 GiB each).
  *
- *   0x0000000000000000  (slot 0)   user half: empty; page 0 is never mapped
+ *   0x0000000000000000  (slot 0)   user half: address spaces (mm/aspace.h); page 0 is never mapped
  *   0xffff800000000000  (256-271)  Xen's hole
  *   0xffff880000000000  (272-287)  direct map: RAM, or its first directmap=SIZE; DIRECT_BASE + pa
  *   0xffff900000000000  (288)      vmap area: everything mapped page by page, stacks included
@@ -16,6 +16,8 @@
 #define MM_LAYOUT_H
 
 #include "mm/types.h"
+
+#define USER_SIZE	(512 * GiB)
 
 #define DIRECT_BASE	0xffff880000000000ul
 #define DIRECT_SIZE	(8 * TiB)
@@ -39,6 +41,11 @@
 static inline bool in_hole(vaddr_t va)
 {
 	return va - HOLE_BASE < HOLE_SIZE;
+}
+
+static inline bool in_user_half(vaddr_t va)
+{
+	return va < USER_SIZE;
 }
 
 static inline bool in_direct_map(vaddr_t va)

@@ -90,7 +90,7 @@ static void check_frame(vaddr_t va, u64 v)
 	const struct frame *f = pfn_frame(paddr_to_pfn(v & PTE_ADDR));
 	u64 word = f->alias.v;
 
-	KASSERT(f->type == FRAME_USED, "%#lx maps frame %#lx, which is %s", va, frame_pfn(f).n,
+	KASSERT(frame_is_memory(f), "%#lx maps frame %#lx, which is %s", va, frame_pfn(f).n,
 		frame_type_name(f->type));
 	KASSERT((word & ALIAS_CHAIN) || ((word & ALIAS_HEAD) && alias_va(alias_index(word)) == va),
 		"entry of %#lx is written, but its frame's alias word is %#lx", va, word);
