@@ -10,6 +10,7 @@
  *   no entry        is non-zero without being present
  *   every alias     is known to its frame, and every frame knows of no others
  *   every root      of a CPU is the kernel's, but for the slot of its own kmap_local addresses
+ *   every space     maps its own pages and nothing else (check_space.c)
  *   every area      has the entries it says it has (check_area.c)
  *   what is fixed   image, direct map, frame array: is all there (check_static.c)
  *   frames, areas   their own checks (frame_check, alias_check, area_check)
@@ -175,7 +176,9 @@ static void check_leaf(struct walk *w, vaddr_t va, int level, pte_t e)
 	w->leaves++;
 	if (pte_writable(e) && pte_executable(e))
 		FAULT(w->faults, "%#lx is writable and executable (%#lx)", va, e.v);
-	if (w->cpu != KERNEL_TABLES)
+	if (w->space)
+		check_space_leaf(w, va, level, e);
+	else if (w->cpu != KERNEL_TABLES)
 		check_local_leaf(w, va, level, e);
 	else if (in_vmap_area(va))
 		check_vmap_leaf(w, va, level, e);
@@ -183,7 +186,7 @@ static void check_leaf(struct walk *w, vaddr_t va, int level, pte_t e)
 		FAULT(w->faults, "%#lx is mapped (%#lx) outside every region", va, e.v);
 }
 
-static bool check_entry(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e)
+bool check_entry(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e)
 {
 	struct walk *w = arg;
 
@@ -262,6 +265,7 @@ unsigned mm_check(bool verbose)
 
 	pt_visit(kernel_root, PT_LEVELS, 0, check_entry, &w);
 	check_cpu_roots(&w);
+	check_spaces(&w);
 	check_static_complete(&w);
 	if (!w.faults) { /* both walk the tables, and a table that is wrong may lead anywhere */
 		check_aliases(&w);

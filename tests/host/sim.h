@@ -55,6 +55,9 @@ struct sim {
 	bool remember;	   /* every CPU holds each translation up to the clearing of its entry */
 	bool deferred;	   /* leaves are written at batch_end(), as by a hypercall */
 	u32 fail_batch;	   /* the so-many-th entry from now on is refused; 0: none is */
+	u32 fail_attach;   /* the same for tables, */
+	u32 fail_pin;	   /*   roots to be pinned */
+	u32 fail_load;	   /*   and roots to be loaded */
 	bool idles;	   /* CPUs with nothing to do go idle, as mm/shootdown.h means it */
 	cpumask_t deaf;	   /* these take no interrupt, NMIs aside */
 	void (*on_trap)(
@@ -151,8 +154,10 @@ enum sim_fault sim_fetch(unsigned cpu, vaddr_t va);
 
 /* The CPUs whose TLB holds a translation for a page of [va, va + pages). */
 cpumask_t sim_tlb_holders(vaddr_t va, u64 pages);
-/* The CPUs whose TLB maps a frame anywhere in the vmap area. */
+/* The CPUs whose TLB maps a frame anywhere in the vmap area or the user half. */
 cpumask_t sim_tlb_frame_holders(pfn_t pfn);
+/* The CPUs that run on `table`, or have it in a paging-structure cache. */
+cpumask_t sim_tlb_walkers(pfn_t table);
 u64 sim_tlb_entries(unsigned cpu);
 
 void sim_tlb_fill(unsigned cpu, vaddr_t va, int level, pte_t e);

@@ -9,6 +9,7 @@
  *                             for those bound to flush first (sim_online())
  *   an entry is cleared       until then any CPU may have cached it, so (`remember`) every CPU has
  *   a frame becomes a table   no CPU may hold a translation of it but the direct map's (I1, I4)
+ *   a table is released       no CPU runs on it, or has it in its paging-structure caches
  *   any leaf                  is not writable and executable at once (I5), and no frame of RAM is
  *                             mapped that is free or a table
  */
@@ -23,6 +24,9 @@
 
 #define WHERE_SLOTS 65536
 #define BATCH_MAX   4096
+#define PINS_MAX    256
+
+#define NO_TABLE    -1
 
 /*
  * What a table maps: a hash by pfn. Grows only; a frame that serves again is found and rewritten.
@@ -30,7 +34,7 @@
 static struct where {
 	u64 pfn;
 	vaddr_t va;
-	int level; /* 0: unused */
+	int level; /* 0: unused; NO_TABLE: it is no table any more */
 } where[WHERE_SLOTS];
 
 static struct batch {
@@ -41,6 +45,9 @@ static struct batch {
 		pte_t e;
 	} write[BATCH_MAX];
 } batches[MAX_CPUS]; /* each CPU's own */
+
+static pfn_t pinned[PINS_MAX];
+static unsigned nr_pinned;
 
 bool sim_mm_is_up;
 
@@ -67,14 +74,17 @@ static vaddr_t slot_va(const struct where *w, unsigned slot)
 	return (vaddr_t)((s64)(va << 16) >> 16);
 }
 
-/* May CPU `cpu` come to entries of `table`, by the root it runs on? Not where that is another's. */
+/*
+ * May CPU `cpu` come to entries of `table`, by the root it runs on? Not where that is another CPU's
+ * or another space's.
+ */
 static bool can_walk(unsigned cpu, vaddr_t va, pfn_t table)
 {
 	pfn_t at = sim_tlb_root(cpu);
 
 	if (sim_cpu_state(cpu) == SIM_CPU_ABSENT)
 		return false;
-	if (!in_local_slots(va))
+	if (!in_local_slots(va) && !in_user_half(va))
 		return true;
 	for (int level = PT_LEVELS; at.n && level > where_is(table)->level; level--)
 		at = paddr_to_pfn(pte_addr(*entry(at, pt_index(va, level)), level));
@@ -96,18 +106,28 @@ static void check_frame(vaddr_t va, u64 v)
 		"entry of %#lx is written, but its frame's alias word is %#lx", va, word);
 }
 
+static u64 walkers(vaddr_t va, pfn_t table)
+{
+	u64 bits = 0;
+
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		if (can_walk(cpu, va, table))
+			bits |= cpu_bit(cpu);
+	return bits;
+}
+
 static void write_entry(pfn_t table, unsigned slot, pte_t e)
 {
 	const struct where *w = where_is(table);
 	pte_t *p = entry(table, slot), old = *p;
 	vaddr_t va = slot_va(w, slot);
 
-	KASSERT(w->level, "write to table %#lx, which is attached nowhere", table.n);
+	KASSERT(w->level > 0, "write to table %#lx, which is attached nowhere", table.n);
 	KASSERT(pte_present(e) || !e.v, "entry of %#lx: %#lx is neither present nor zero", va, e.v);
 	KASSERT(!pte_present(e) || !pte_writable(e) || !pte_executable(e), "%#lx: W and X", va);
 	if (pte_present(e) && !pte_present(old)) {
 		cpumask_t m = {sim_tlb_holders(va, w->level == 2 ? PT_ENTRIES : 1).bits &
-			       sim_online().bits};
+			       sim_online().bits & walkers(va, table)};
 
 		KASSERT(!m.bits, "%#lx is mapped anew, but CPUs %#lx remember its last mapping", va,
 			m.bits);
@@ -139,7 +159,12 @@ static void issue_entry(pfn_t table, unsigned slot, pte_t e)
 
 static void sim_set_leaf(pfn_t table, unsigned slot, pte_t e)
 {
-	KASSERT(!pte_present(e) || pte_leaf(e, where_is(table)->level), "%#lx is no leaf", e.v);
+	const struct where *w = where_is(table);
+
+	KASSERT(!pte_present(e) || pte_leaf(e, w->level), "%#lx is no leaf", e.v);
+	KASSERT(!pte_present(e) || !pte_writable(e) || !in_user_half(slot_va(w, slot)) ||
+			frame_is_memory(pfn_frame(paddr_to_pfn(e.v & PTE_ADDR))),
+		"%#lx maps what is nobody's memory (%#lx)", slot_va(w, slot), e.v);
 	issue_entry(table, slot, e);
 }
 
@@ -219,8 +244,10 @@ static int sim_attach_table(pfn_t parent, unsigned slot, int level, pfn_t table)
 	cpumask_t m;
 
 	sim_full_barrier();
-	if (level == PT_LEVELS && !p->level) /* a root nobody has linked anything to yet */
-		*p = (struct where){parent.n, 0, PT_LEVELS};
+	if (sim.fail_attach && !--sim.fail_attach)
+		return -EINVAL;
+	if (p->level <= 0) /* the top of a tree that nobody has linked anything to yet */
+		*p = (struct where){parent.n, 0, level};
 	KASSERT(level >= 2 && p->level == level, "attach to table %#lx at level %d", parent.n,
 		level);
 	KASSERT(!entry(parent, slot)->v, "attach over entry %u of %#lx", slot, parent.n);
@@ -234,10 +261,61 @@ static int sim_attach_table(pfn_t parent, unsigned slot, int level, pfn_t table)
 	return 0;
 }
 
+static bool is_pinned(pfn_t root)
+{
+	for (unsigned i = 0; i < nr_pinned; i++)
+		if (pinned[i].n == root.n)
+			return true;
+	return false;
+}
+
+/* A space's, as a hypervisor would have it: pinned as long as anybody may load it. */
+static int sim_pin_root(pfn_t root)
+{
+	sim_full_barrier();
+	KASSERT(!is_pinned(root) && nr_pinned < PINS_MAX, "root %#lx is pinned twice", root.n);
+	KASSERT(where_is(root)->level == PT_LEVELS, "%#lx is pinned, and is no root", root.n);
+	if (sim.fail_pin && !--sim.fail_pin)
+		return -EINVAL;
+	pinned[nr_pinned++] = root;
+	return 0;
+}
+
+static void sim_unpin_root(pfn_t root)
+{
+	sim_full_barrier();
+	KASSERT(is_pinned(root), "root %#lx is unpinned, but was not pinned", root.n);
+	KASSERT(!sim_tlb_walkers(root).bits, "root %#lx is unpinned, but CPUs %#lx run on it",
+		root.n, sim_tlb_walkers(root).bits);
+	for (unsigned i = 0; i < nr_pinned; i++)
+		if (pinned[i].n == root.n)
+			pinned[i] = pinned[--nr_pinned];
+}
+
+/* Also for a CPU that idles, which may walk by speculation: no promise to flush is enough here. */
+static void sim_release_tables(const pfn_t *tables, unsigned n)
+{
+	sim_full_barrier();
+	for (unsigned i = 0; i < n; i++) {
+		u64 bits = sim_tlb_walkers(tables[i]).bits;
+
+		KASSERT(!is_pinned(tables[i]), "table %#lx is released, but pinned", tables[i].n);
+		KASSERT(!bits, "table %#lx is released, but CPUs %#lx may walk it", tables[i].n,
+			bits);
+		if (where_is(tables[i])->level)
+			where_is(tables[i])->level = NO_TABLE;
+	}
+}
+
 static int sim_load_root(pfn_t root)
 {
 	static bool memory_follows;
 
+	sim_full_barrier();
+	KASSERT(!pte_present(*entry(root, 0)) || is_pinned(root), "root %#lx is not pinned",
+		root.n);
+	if (sim.fail_load && !--sim.fail_load)
+		return -EINVAL;
 	sim_tlb_load_root(sim.cpu, root);
 	if (!memory_follows)
 		sim_memory_map_as(root);
@@ -267,6 +345,9 @@ struct mmu_ops sim_mmu_ops = {
 	.batch_end = sim_batch_end,
 	.attach_table = sim_attach_table,
 	.load_root = sim_load_root,
+	.pin_root = sim_pin_root,
+	.unpin_root = sim_unpin_root,
+	.release_tables = sim_release_tables,
 	.flush = shootdown,
 	.invalidate_page = sim_invalidate_page,
 	.invalidate_all = sim_invalidate_all,

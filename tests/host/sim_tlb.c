@@ -156,8 +156,24 @@ cpumask_t sim_tlb_frame_holders(pfn_t pfn)
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
 		for (unsigned i = 0; tlbs[cpu].entries && i < BUCKETS; i++)
 			for (struct translation *tr = tlbs[cpu].bucket[i]; tr; tr = tr->next)
-				if (in_vmap_area(tr->va) && pte_addr(tr->e, 1) == pfn_to_paddr(pfn))
+				if ((in_vmap_area(tr->va) || in_user_half(tr->va)) &&
+				    pte_addr(tr->e, 1) == pfn_to_paddr(pfn))
 					m.bits |= cpu_bit(cpu);
+	return m;
+}
+
+cpumask_t sim_tlb_walkers(pfn_t table)
+{
+	cpumask_t m = {0};
+
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++) {
+		bool may = tlbs[cpu].root.n == table.n;
+
+		for (unsigned i = 0; i < WALK_CACHES; i++)
+			may |= tlbs[cpu].link[i].valid && tlbs[cpu].link[i].table.n == table.n;
+		if (may)
+			m.bits |= cpu_bit(cpu);
+	}
 	return m;
 }
 

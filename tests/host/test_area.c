@@ -3,7 +3,7 @@
  * mm/area.c against mm/area.h, and against a model that is too simple to be wrong: a sorted array
  * of what is taken. The model says which address the next allocation must get.
  */
-// links: mm/[!a]*.c mm/alias.c mm/area_*.c tests/host/sim*.c
+// links: mm/[!a]*.c mm/al*.c mm/area_*.c mm/as*.c tests/host/sim*.c
 #include "mm/check.h"
 #include "mm/chunk.h"
 #include "mm/frame.h"
