@@ -4,67 +4,13 @@
  * all a CPU may have cached, and panics when a table is released that any CPU could still walk.
  */
 // links: mm/*.c tests/host/sim*.c
-#include "mm/aspace.h"
-#include "mm/check.h"
 #include "mm/kmap.h"
 #include "mm/pagetable.h"
-#include "mm/pool.h"
 #include "mm/vmap.h"
-#include "tests/host/mapping.h"
+#include "tests/host/spaces.h"
 
-#define BASE  0x40000000ul	     /* the start of a level-2 table's part */
 #define EDGE  (BASE + 2 * MiB)	     /* of the next level-1 table's, */
 #define ABOVE (2 * BASE - PAGE_SIZE) /*   and the last page before the next level-2 table's */
-
-static struct aspace *new_space(const char *name)
-{
-	struct aspace *as = aspace_create(name);
-
-	KASSERT(as, "no space");
-	return as;
-}
-
-static void destroy(struct aspace *as)
-{
-	KASSERT(!aspace_destroy(as), "'%s' is not destroyed: %s", as->name, sim_printed());
-}
-
-/* As CPU `cpu`. */
-static void load(unsigned cpu, struct aspace *as)
-{
-	unsigned was = sim.cpu;
-
-	sim_on(cpu);
-	if (as)
-		KASSERT(!aspace_load(as), "not loaded");
-	else
-		aspace_leave();
-	sim_on(was);
-}
-
-static bool reads(unsigned cpu, vaddr_t va, u64 want)
-{
-	u64 v;
-
-	return !sim_read(cpu, va, &v) && v == want;
-}
-
-struct rest {
-	u64 at_hand, free, tables;
-};
-
-static struct rest rest(void)
-{
-	return (struct rest){mm_frames_at_hand(), frame_free_total() + pool_frames(),
-			     pt_tables_held()};
-}
-
-static bool at_rest(const struct rest *was)
-{
-	struct rest is = rest();
-
-	return !memcmp(&is, was, sizeof(is)) && !mm_check(false);
-}
 
 static void test_map(void)
 {
@@ -443,120 +389,6 @@ static void test_forged(void)
 	destroy(b);
 }
 
-/* --- several CPUs, by chance ----------------------------------------------------------------- */
-
-static u64 seed;
-static struct aspace *shared;
-static atomic_t over;
-
-/*
- * Page 0 always is mapped; the others come and go. What a CPU reads there is what CPU 0 wrote when
- * it mapped them, or a fault; that no translation outlives an unmapping is CPU 0's to look at.
- */
-#define PAGES 6
-
-static void visitor(void *arg __attribute__((unused)))
-{
-	while (!atomic_read(&over)) {
-		u64 v = 0;
-
-		if (!aspace_current())
-			KASSERT(!aspace_load(shared), "not loaded");
-		else if (!sim_random(4))
-			aspace_leave();
-		if (aspace_current())
-			KASSERT(reads(sim.cpu, BASE, 0x5eed), "page 0");
-		(void)!sim_read(sim.cpu, BASE + (1 + sim_random(PAGES - 1)) * PAGE_SIZE, &v);
-	}
-	aspace_leave();
-}
-
-static void look_forgotten(vaddr_t va, u64 n)
-{
-	u64 bits = sim_tlb_holders(va, n).bits & sim_online().bits;
-
-	KASSERT(!bits, "%#lx+%lu is unmapped, but CPUs %#lx remember it", va, n, bits);
-}
-
-static void owner(void *arg __attribute__((unused)))
-{
-	for (unsigned i = 0; i < 60; i++) {
-		vaddr_t va = BASE + (1 + sim_random(PAGES - 1)) * PAGE_SIZE;
-		u64 n = 1 + sim_random((u32)(PAGES - (va - BASE) / PAGE_SIZE));
-		int err = aspace_map(shared, va, n, VM_W);
-
-		KASSERT(!err, "not mapped: %d", err);
-		for (unsigned k = sim_random(6); k; k--)
-			cpu_relax();
-		KASSERT(!aspace_unmap(shared, va, n), "not unmapped");
-		look_forgotten(va, n);
-	}
-	atomic_set(&over, 1);
-}
-
-static void test_smp(void)
-{
-	struct rest before;
-
-	sim_boot(&(struct sim_config){.seed = seed, .cpus = 4, .keep = seed % 2});
-	destroy(new_space("the pool's frame"));
-	before = rest();
-	shared = new_space("shared");
-	KASSERT(!aspace_map(shared, BASE, 1, VM_W), "page 0");
-	*(u64 *)frame_virt(aspace_frame(shared, BASE)) = 0x5eed;
-	sim.preempt = 1 + (u32)seed % 7;
-	sim.store_buffer = seed % 3;
-	sim.speculate = 20;
-	sim.idles = seed % 4 == 0;
-	sim.ipi_at_once = seed % 5 == 0;
-	sim_spawn(0, owner, NULL);
-	for (unsigned cpu = 1; cpu < 4; cpu++)
-		sim_spawn(cpu, visitor, NULL);
-	sim_run();
-	sim_settle();
-	sim.preempt = 0;
-	sim.speculate = 0;
-	destroy(shared);
-	vm_unmap_aliases();
-	ok(at_rest(&before), "seed %lu: %lu steps, %lu IPIs: no page outlives its unmapping", seed,
-	   sim.steps, counter_sum(CNT_ipi_sent));
-}
-
-/* Each CPU makes, runs on and destroys spaces of its own, out of frames others just unmapped. */
-static void maker(void *arg __attribute__((unused)))
-{
-	for (unsigned i = 0; i < 8; i++) {
-		struct frame *mine[4];
-		struct aspace *as;
-
-		KASSERT(!frame_alloc_many(mine, 4, 0), "frames");
-		vunmap(vmap(mine, 4, VM_W));
-		frame_free_many(mine, 4);
-		as = new_space("made");
-		KASSERT(!aspace_map(as, BASE, 2, VM_W) && !aspace_load(as), "not loaded");
-		KASSERT(!sim_write(sim.cpu, BASE, sim.cpu) && reads(sim.cpu, BASE, sim.cpu),
-			"lost");
-		aspace_leave();
-		destroy(as);
-	}
-}
-
-static void test_makers(void)
-{
-	struct aspace_info info;
-
-	sim_boot(&(struct sim_config){.seed = seed, .cpus = 3, .keep = seed % 2});
-	sim.preempt = 1 + (u32)seed % 7;
-	sim.speculate = 20;
-	for (unsigned cpu = 0; cpu < 3; cpu++)
-		sim_spawn(cpu, maker, NULL);
-	sim_run();
-	sim_settle();
-	sim.preempt = 0;
-	vm_unmap_aliases();
-	ok(!aspace_next(0, &info) && !mm_check(false), "seed %lu: 24 spaces came and went", seed);
-}
-
 int main(void)
 {
 	sim_scenario("map", test_map);
@@ -567,9 +399,5 @@ int main(void)
 	sim_scenario("refused", test_refused);
 	sim_scenario("tables", test_tables);
 	sim_scenario("forged", test_forged);
-	for (seed = 1; seed <= 24; seed++)
-		sim_scenario("on and off", test_smp);
-	for (seed = 1; seed <= 8; seed++)
-		sim_scenario("makers", test_makers);
 	return done_testing();
 }
