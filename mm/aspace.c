@@ -76,8 +76,8 @@ static int ensure_root(struct aspace *as, unsigned cpu)
 	err = pt_copy_kernel_half(root, kmap_local_root(cpu));
 	if (!err)
 		err = mmu->attach_table(root, 0, PT_LEVELS, as->user);
-	if (!err && mmu->pin_root)
-		err = mmu->pin_root(root);
+	if (!err)
+		err = pt_pin_root(root);
 	if (err)
 		pt_free_table(root);
 	else
@@ -225,8 +225,8 @@ int aspace_destroy(struct aspace *as)
 	list_del(&as->link);
 	spin_unlock(&aspaces_lock);
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
-		if (as->root[cpu].n && mmu->unpin_root)
-			mmu->unpin_root(as->root[cpu]);
+		if (as->root[cpu].n)
+			pt_unpin_root(as->root[cpu]);
 	doom_tree(as, as->user, USER_LEVEL, 0, &d);
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
 		if (as->root[cpu].n)

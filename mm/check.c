@@ -54,6 +54,20 @@ static void check_chunk(struct walk *w, vaddr_t va, pte_t e)
 		      virt_to_phys(c->pte));
 }
 
+/*
+ * A table that is in use is read-only in the direct map, if the platform wants it so. One of a space
+ * that no CPU has loaded yet is not in use.
+ */
+void check_table_rights(struct walk *w, pfn_t table)
+{
+	vaddr_t va = (vaddr_t)phys_to_virt(pfn_to_paddr(table));
+	struct pt_walk at;
+
+	if (mmu->tables_read_only && pt_walk(kernel_root, va, &at) &&
+	    pte_writable(at.step[at.level].entry))
+		FAULT(w->faults, "table %#lx can be written by %#lx", table.n, va);
+}
+
 static void check_link(struct walk *w, vaddr_t va, int level, pte_t e)
 {
 	pfn_t pfn = paddr_to_pfn(pte_addr(e, level));
@@ -64,6 +78,8 @@ static void check_link(struct walk *w, vaddr_t va, int level, pte_t e)
 	else if (!leads_to_table(level, e))
 		FAULT(w->faults, "%#lx level %d links to frame %#lx, which is %s, level %u", va,
 		      level, pfn.n, frame_type_name(pfn_frame(pfn)->type), pfn_frame(pfn)->level);
+	else if (!w->space || w->space_in_use)
+		check_table_rights(w, pfn);
 	if (level == 2 && in_vmap_area(va))
 		check_chunk(w, va, e);
 }
@@ -207,6 +223,7 @@ static void check_cpu_root(struct walk *w, unsigned cpu, pfn_t root)
 	pte_t e = pt_read(root, own);
 
 	w->tables++;
+	check_table_rights(w, root);
 	for (unsigned slot = 0; slot < PT_ENTRIES; slot++)
 		if (slot != own && !pt_slot_is_hole(slot) &&
 		    pt_read(root, slot).v != pt_read(kernel_root, slot).v)
@@ -264,6 +281,7 @@ unsigned mm_check(bool verbose)
 	struct walk w = {.tables = 1, .cpu = KERNEL_TABLES};
 
 	pt_visit(kernel_root, PT_LEVELS, 0, check_entry, &w);
+	check_table_rights(&w, kernel_root);
 	check_cpu_roots(&w);
 	check_spaces(&w);
 	check_static_complete(&w);

@@ -28,10 +28,14 @@ struct walk {
 	unsigned cpu;		    /* whose kmap_local tables are walked; KERNEL_TABLES: none's */
 	const struct aspace *space; /* whose user half is walked; NULL: none's */
 	u64 space_pages;	    /* of it */
+	bool space_in_use;	    /* some CPU has loaded it once */
 };
 
 /* A visitor (mm/pagetable.h) for any table: links, and leaves by where they are. */
 bool check_entry(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e);
+
+/* A table that is in use: may it be written by the direct map? => faults are counted in w */
+void check_table_rights(struct walk *w, pfn_t table);
 
 /* All address spaces (check_space.c). => faults are counted in w */
 void check_spaces(struct walk *w);

@@ -41,9 +41,12 @@ static void check_root(struct walk *w, unsigned cpu, pfn_t root)
 	pfn_t own = kmap_local_root(cpu);
 
 	w->tables++;
+	check_table_rights(w, root);
 	for (unsigned slot = 0; slot < PT_ENTRIES; slot++) {
 		u64 e = pt_read(root, slot).v, want = pt_read(own, slot).v;
 
+		if (pt_slot_is_hole(slot))
+			continue;
 		if (slot == 0)
 			want = pfn_to_paddr(w->space->user) | PTE_TABLE_BITS;
 		if (e != want)
@@ -57,6 +60,9 @@ static void check_space(struct walk *w, const struct aspace *as)
 	u64 tables = ++w->tables;
 
 	w->space = as;
+	w->space_in_use = false;
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		w->space_in_use |= !!as->root[cpu].n;
 	w->space_pages = 0;
 	if (pfn_frame(as->user)->type != FRAME_TABLE || pfn_frame(as->user)->level != PT_LEVELS - 1)
 		FAULT(w->faults, "space '%s': frame %#lx, its level-3 table, is %s", as->name,

@@ -18,11 +18,10 @@ static bool in_read_only_image(paddr_t pa, u64 len)
 	return pa < img->rodata_end - IMAGE_BASE && pa + len > img->text - IMAGE_BASE;
 }
 
-/* Where the platform demands it, tables too, so that none is written but by asking. */
-static bool must_be_read_only(paddr_t pa, u64 len)
+/* Tables: check_table_rights() has to say whether one may be written. => all of it are tables */
+static bool may_be_either(paddr_t pa)
 {
-	return in_read_only_image(pa, len) ||
-	       (mmu->tables_read_only && pfn_frame(paddr_to_pfn(pa))->type == FRAME_TABLE);
+	return mmu->tables_read_only && pfn_frame(paddr_to_pfn(pa))->type == FRAME_TABLE;
 }
 
 static void check_direct_leaf(struct walk *w, vaddr_t va, int level, pte_t e)
@@ -31,7 +30,7 @@ static void check_direct_leaf(struct walk *w, vaddr_t va, int level, pte_t e)
 
 	w->direct_pages += pt_entry_size(level) >> PAGE_SHIFT;
 	if (pa != va - DIRECT_BASE || pte_executable(e) ||
-	    pte_writable(e) == must_be_read_only(pa, pt_entry_size(level)))
+	    (pte_writable(e) == in_read_only_image(pa, pt_entry_size(level)) && !may_be_either(pa)))
 		FAULT(w->faults, "direct map %#lx has entry %#lx", va, e.v);
 }
 

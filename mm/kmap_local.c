@@ -124,5 +124,5 @@ int kmap_local_init_cpu(unsigned cpu)
 	if (!err)
 		l->pte = pt_entries(pt_leaf_table(l->root, slot_va(cpu, 0))) +
 			 pt_index(slot_va(cpu, 0), 1);
-	return err ? err : mmu_pin_root(l->root);
+	return err ? err : pt_pin_root(l->root);
 }

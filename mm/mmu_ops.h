@@ -30,6 +30,7 @@ struct mmu_ops {
 	paddr_t phys_end;   /* no entry may name a physical address at or beyond it */
 	paddr_t early_end;  /* until load_root(), the direct map reaches RAM below it */
 	bool has_hole; /* top-level slots 256-271 are the hypervisor's, whatever it has put there */
+	bool forgets_tables;   /* when a frame becomes a table, TLBs need not be told by us */
 	bool tables_read_only; /* the direct map has no writable entry of a table's frame */
 	enum lazy_policy default_policy;
 
@@ -70,8 +71,8 @@ struct mmu_ops {
 	 * Tables. attach_table: entry `slot` of `parent` (at `level`) links to the frame `table`
 	 * (level - 1), which is zeroed, or serves the same addresses below another root already.
 	 *   => 0 or -errno with nothing changed
-	 * The rest is for address spaces (mm/aspace.h), whose tables come and go; NULL where there
-	 * is nothing to do:
+	 * The rest is for roots that are made when the kernel runs, and for address spaces
+	 * (mm/aspace.h), whose tables come and go; NULL where there is nothing to do:
 	 *   pin_root:       before `root` is loaded for the first time: what it leads to is looked
 	 *                   at as a whole, and from now on only these ops change it. => 0 or -errno
 	 *   unpin_root:     no CPU runs on `root`, none ever will
@@ -107,11 +108,6 @@ static inline u64 entry_read(const pte_t *e)
 	u64 v = READ_ONCE(e->v);
 
 	return unlikely(mmu->decode) ? mmu->decode(v) : v;
-}
-
-static inline int mmu_pin_root(pfn_t root)
-{
-	return mmu->pin_root ? mmu->pin_root(root) : 0;
 }
 
 #endif

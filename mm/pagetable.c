@@ -89,11 +89,12 @@ static bool make_private(struct frame *f)
 	frame_refuse_aliases(f);
 	if (policy == PT_PURGE_NONE)
 		return true;
-	if (may_wait()) {
-		if (policy == PT_PURGE_ALL)
-			vm_unmap_aliases();
-		KASSERT(!vm_unmap_frame_aliases(&f, 1, PURGE_FLUSH), "frame %#lx is mapped",
-			frame_pfn(f).n);
+	if (policy == PT_PURGE_ALL && may_wait())
+		vm_unmap_aliases();
+	if (mmu->forgets_tables || may_wait()) {
+		KASSERT(!vm_unmap_frame_aliases(&f, 1,
+						mmu->forgets_tables ? PURGE_PTES : PURGE_FLUSH),
+			"frame %#lx is mapped", frame_pfn(f).n);
 		return true;
 	}
 	return !frame_remembered(f);
@@ -232,6 +233,17 @@ int pt_copy_kernel_half(pfn_t root, pfn_t from)
 			return err;
 	}
 	return 0;
+}
+
+int pt_pin_root(pfn_t root)
+{
+	return mmu->pin_root ? mmu->pin_root(root) : 0;
+}
+
+void pt_unpin_root(pfn_t root)
+{
+	if (mmu->unpin_root)
+		mmu->unpin_root(root);
 }
 
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va)

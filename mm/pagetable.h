@@ -63,6 +63,10 @@ int pt_ensure_path(pfn_t root, vaddr_t va, int level) __must_check;
  */
 int pt_copy_kernel_half(pfn_t root, pfn_t from) __must_check;
 
+/* mmu->pin_root and ->unpin_root, if the platform has them. */
+int pt_pin_root(pfn_t root) __must_check;
+void pt_unpin_root(pfn_t root);
+
 /* The level-1 table that holds the entry of `va`. => it exists */
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va);
 

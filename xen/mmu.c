@@ -160,17 +160,21 @@ int xen_frame_op(unsigned cmd, pfn_t pfn)
 	return (int)xen_mmuext_op(&op, 1, &done);
 }
 
-/* fn on every table of a tree that is (or is not) sealed; what is below one of the others is too. */
-static void visit_tree(pfn_t table, int level, bool sealed, void (*fn)(pfn_t table))
+/*
+ * fn on every table of a tree that is (or is not) sealed, children first; what is below one of the
+ * others is one of them too. `slots`: of the top level, how many are looked at.
+ */
+static void visit_tree(pfn_t table, int level, unsigned slots, bool sealed, void (*fn)(pfn_t table))
 {
 	if (xen_is_sealed(table) != sealed)
 		return;
-	for (unsigned slot = 0; level > 1 && slot < PT_ENTRIES; slot++) {
+	for (unsigned slot = 0; level > 1 && slot < slots; slot++) {
 		bool skip = level == PT_LEVELS && pt_slot_is_hole(slot);
 		pte_t e = skip ? (pte_t){0} : pt_read(table, slot);
 
 		if (pte_present(e) && !pte_leaf(e, level))
-			visit_tree(paddr_to_pfn(pte_addr(e, level)), level - 1, sealed, fn);
+			visit_tree(paddr_to_pfn(pte_addr(e, level)), level - 1, PT_ENTRIES, sealed,
+				   fn);
 	}
 	fn(table);
 }
@@ -192,14 +196,50 @@ static int xen_pin_root(pfn_t root)
 	irqflags_t flags = irq_save();
 	int err;
 
-	visit_tree(root, PT_LEVELS, false, seal);
+	visit_tree(root, PT_LEVELS, PT_ENTRIES, false, seal);
 	err = xen_batch_end(NULL);
 	if (!err)
 		err = xen_frame_op(MMUEXT_PIN_L4_TABLE, root);
 	if (err)
-		visit_tree(root, PT_LEVELS, true, unseal_if_free);
+		visit_tree(root, PT_LEVELS, PT_ENTRIES / 2, true, unseal_if_free);
 	irq_restore(flags);
 	return err;
+}
+
+/* Its tables lose their types with it, if no other root leads to them. */
+static void xen_unpin_root(pfn_t root)
+{
+	int err = xen_frame_op(MMUEXT_UNPIN_TABLE, root);
+
+	KASSERT(!err, "root %#lx cannot be unpinned: %d", root.n, err);
+}
+
+/*
+ * Writable again. Who remembers the direct map's entry without W would fault at the first store, so
+ * all vCPUs forget; it is one operation, however many tables there are, and so a full flush that
+ * the shootdown clock may know of.
+ */
+static void xen_release_tables(const pfn_t *tables, unsigned n)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_ALL};
+	irqflags_t flags = irq_save();
+	bool any = false;
+	unsigned done;
+	u64 clock;
+
+	for (unsigned i = 0; i < n; i++)
+		if (xen_is_sealed(tables[i])) {
+			enqueue_direct(tables[i], true);
+			any = true;
+		}
+	KASSERT(!xen_batch_end(&done), "%u of %u tables are still in use", n - done, n);
+	irq_restore(flags);
+	if (!any)
+		return;
+	clock = shootdown_tick();
+	KASSERT(!xen_mmuext_op(&op, 1, &done), "Xen refuses to flush");
+	count(xen_mmuext);
+	shootdown_publish(cpus_online(), clock);
 }
 
 u64 xen_root_cr3(pfn_t root)
@@ -272,8 +312,7 @@ static void xen_flush(const struct gather *g, cpumask_t on)
 
 	KASSERT(may_wait(), "a flush where nothing may be waited for");
 	on = shootdown_targets(g, (cpumask_t){on.bits & ~me.bits});
-	if (shootdown_flushed(cpu_id()) <= g->stamp ||
-	    shootdown_strategy() == SHOOTDOWN_BROADCAST)
+	if (shootdown_flushed(cpu_id()) <= g->stamp || shootdown_strategy() == SHOOTDOWN_BROADCAST)
 		on.bits |= me.bits;
 	count(shootdown);
 	count_add(shootdown_pages, g->pages);
@@ -294,6 +333,7 @@ struct mmu_ops xen_mmu_ops = {
 	.max_leaf_level = 1,
 	.phys_end = 1ul << 46,
 	.has_hole = true,
+	.forgets_tables = true,
 	.tables_read_only = true,
 	.default_policy = LAZY_TLB,
 	.decode = entry_decode,
@@ -304,6 +344,8 @@ struct mmu_ops xen_mmu_ops = {
 	.attach_table = xen_attach_table,
 	.load_root = xen_load_root,
 	.pin_root = xen_pin_root,
+	.unpin_root = xen_unpin_root,
+	.release_tables = xen_release_tables,
 	.flush = xen_flush,
 	.invalidate_page = xen_invalidate_page,
 	.invalidate_all = xen_invalidate_all,

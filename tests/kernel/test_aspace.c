@@ -153,7 +153,8 @@ KTEST(aspace, unmapping_is_seen_by_all_who_run_on_it)
 	EXPECT_EQ(watch_read(&w), cpus_online().bits);
 	ipis = counter_sum(CNT_ipi_sent);
 	EXPECT_EQ(aspace_unmap(as, BASE + PAGE_SIZE, 1), 0);
-	EXPECT_EQ(counter_sum(CNT_ipi_sent) - ipis, nr_cpus - 1);
+	if (mmu->kick) /* else the hypervisor interrupts whom it must */
+		EXPECT_EQ(counter_sum(CNT_ipi_sent) - ipis, nr_cpus - 1);
 	EXPECT_EQ(watch_read(&w), 0);
 	EXPECT_EQ(watch_write(&w, 1), 0);
 	watch_end(&w);
