@@ -186,6 +186,8 @@ static void print_frame(struct frame *f)
 	       frame_type_name(f->type));
 	if (f->type == FRAME_TABLE)
 		printk(" of level %u", f->level);
+	if (f->type == FRAME_SPACE)
+		printk(", %#lx of space %u", (u64)f->page << PAGE_SHIFT, f->space);
 	printk("%s%s%s\n", f->zone == ZONE_HIGH ? ", not in the direct map" : "",
 	       f->owner ? ", allocated or freed last by " : "",
 	       f->owner ? who_text(IMAGE_BASE + f->owner, who) : "");

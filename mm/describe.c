@@ -4,6 +4,7 @@
  * no lock and trusts nothing more than it must.
  */
 #include "mm/describe.h"
+#include "mm/aspace.h"
 #include "mm/chunk.h"
 #include "mm/kmap.h"
 #include "mm/lazy.h"
@@ -210,6 +211,23 @@ static int describe_image(vaddr_t va, char *buf, size_t size)
 	return snprintf(buf, size, "kernel image, %s: %pS", part, (void *)va);
 }
 
+/* As this CPU sees it. */
+static int describe_user(vaddr_t va, char *buf, size_t size)
+{
+	const struct aspace *as = aspace_current();
+	const struct frame *f = as ? aspace_frame(as, va) : NULL;
+
+	if (!as)
+		return snprintf(buf, size, "user half, and CPU %u runs on no address space",
+				cpu_id());
+	if (!f)
+		return snprintf(buf, size,
+				"user half: nothing is mapped there in address space '%s'",
+				as->name);
+	return snprintf(buf, size, "user half: a page of address space '%s', frame %#lx", as->name,
+			frame_pfn(f).n);
+}
+
 int mm_describe(vaddr_t va, char *buf, size_t size)
 {
 	if (va < PAGE_SIZE)
@@ -228,6 +246,8 @@ int mm_describe(vaddr_t va, char *buf, size_t size)
 				(va - FRAMES_BASE) / sizeof(struct frame));
 	if (in_image(va))
 		return describe_image(va, buf, size);
+	if (in_user_half(va))
+		return describe_user(va, buf, size);
 	return snprintf(buf, size, "%s",
 			va >> 63 ? "kernel half, no region of ours" : "user half, not in use");
 }

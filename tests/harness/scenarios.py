@@ -57,10 +57,10 @@ def commands(build, log):
     with Guest(Machine(), build, log) as guest:
         guest.expect(PROMPT, BOOT_TIMEOUT)
         listed = guest.command("help", ANSWER_TIMEOUT)
-        wanted = "help info cpus mem maps area pt lazy purge stats trace check test bench demo panic exit"
+        wanted = "help info cpus mem maps area pt lazy purge stats trace check test bench demo panic exit aspace"
         for name in wanted.split():
             need(re.search(rf"^\s*{name}\s", listed, re.MULTILINE), f"help does not list '{name}'")
-        for name in ("info", "cpus", "mem", "maps", "lazy", "purge", "stats", "check", "demo", "trace dump 5"):
+        for name in ("info", "cpus", "mem", "maps", "lazy", "purge", "stats", "check", "demo", "aspace", "purge policy", "trace dump 5"):
             need(guest.command(name, ANSWER_TIMEOUT).strip(), f"'{name}' prints nothing")
         for line in guest.command("stats -a", ANSWER_TIMEOUT).strip().splitlines():
             need(re.fullmatch(r"\s*\w+ +\d+  \S.*", line), f"'stats' does not say what it counts: {line}")

@@ -4,6 +4,7 @@
  * all a CPU may have cached, and panics when a table is released that any CPU could still walk.
  */
 // links: mm/*.c tests/host/sim*.c
+#include "mm/describe.h"
 #include "mm/kmap.h"
 #include "mm/pagetable.h"
 #include "mm/vmap.h"
@@ -11,6 +12,14 @@
 
 #define EDGE  (BASE + 2 * MiB)	     /* of the next level-1 table's, */
 #define ABOVE (2 * BASE - PAGE_SIZE) /*   and the last page before the next level-2 table's */
+
+static bool described(vaddr_t va, const char *words)
+{
+	char text[160];
+
+	mm_describe(va, text, sizeof(text));
+	return strstr(text, words);
+}
 
 static void test_map(void)
 {
@@ -39,12 +48,15 @@ static void test_map(void)
 	   "and no more");
 	ok(faults(0, 0, 1) && faults(1, EDGE, 1), "page 0 is nobody's; CPU 1 has none of it");
 	is_u64(mm_check(false), 0, "mm_check() agrees");
+	ok(described(EDGE + 5, "a page of address space 'one', frame"), "a page is described");
+	ok(described(5 * BASE, "nothing is mapped there in address space 'one'"), "as is no page");
 	is_u64(aspace_unmap(as, EDGE, 1), 0, "unmapped");
 	ok(faults(0, EDGE, 1) && reads(0, EDGE - PAGE_SIZE, 0), "it and no other is gone");
 	is_u64(aspace_map(as, EDGE, 1, VM_W), 0, "mapped again");
 	ok(reads(0, EDGE, 0), "a page of zeros");
 	aspace_leave();
 	ok(!aspace_current() && faults(0, EDGE, 1), "left, they are nowhere");
+	ok(described(EDGE, "CPU 0 runs on no address space"), "and it is said why");
 	destroy(as);
 	ok(at_rest(&before), "destroyed, nothing is missing");
 	EXPECT_PANIC("after it was destroyed", (void)!aspace_map(as, BASE, 1, VM_W));
