@@ -4,6 +4,7 @@
  *
  *   story  the life of a mapping on all CPUs, from vmap to the shootdown; every boot shows it
  *   lazy   the policies side by side, and a purge of single frames (kernel/demo_lazy.c)
+ *   forge  a stray alias rewrites a page table (kernel/demo_forge.c)
  *   stale  a CPU reads through a mapping that is gone, until it is shot down (kernel/stale.c)
  */
 #include "kernel/demo.h"
@@ -163,6 +164,8 @@ static const struct {
 } demos[] = {
 	{"story", "the life of a mapping, on all CPUs", demo_story},
 	{"lazy", "the policies side by side: what unmapping, reviving and purging cost", demo_lazy},
+	{"forge", "a page table rewritten by a mapping that is gone; and with the exact purge, not",
+	 demo_forge},
 	{"stale", "a stale TLB entry read on another CPU, and gone after the shootdown",
 	 demo_stale},
 };

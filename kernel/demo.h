@@ -14,4 +14,7 @@ void demo_boot_story(void);
 /* The policies side by side (kernel/demo_lazy.c). => thread context, IRQs on; 0 or -errno */
 int demo_lazy(void) __must_check;
 
+/* A page table is forged, and with the exact purge not (kernel/demo_forge.c). => as demo_lazy */
+int demo_forge(void) __must_check;
+
 #endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page tables that somebody can still write: what the purge policies are about. Under `none` one is
+ * forged, and the walker must see it; under the others it must not be possible.
+ */
+#include "kernel/forge.h"
+#include "kernel/string.h"
+#include "tests/kernel/support.h"
+
+static struct forge_result forge_under(enum purge_policy purge)
+{
+	struct forge_result r;
+
+	EXPECT_EQ(forge_experiment(purge, &r), 0);
+	EXPECT(r.table, "no frame of the buffer became the table");
+	EXPECT_EQ(r.tables, 4); /* one of each level */
+	EXPECT_EQ(r.faults_end, 0);
+	return r;
+}
+
+KTEST(forge, without_a_purge_a_table_is_forged_and_that_is_found)
+{
+	struct forge_result r = forge_under(PT_PURGE_NONE);
+
+	EXPECT(!r.alias_faulted, "the stray alias is gone");
+	EXPECT(!strcmp(r.seen, FORGE_SECRET), "the program reads '%s'", r.seen);
+	/* the tables that are mapped writable, and the entry that names another's frame */
+	EXPECT_EQ(r.faults, 4 + 1);
+}
+
+KTEST(forge, the_exact_purge_prevents_it)
+{
+	struct forge_result r = forge_under(PT_PURGE_EXACT);
+
+	EXPECT(r.alias_faulted, "a page table can be written by a mapping that is gone");
+	EXPECT_EQ(r.forged, 0);
+}
+
+KTEST(forge, a_purge_of_everything_prevents_it)
+{
+	struct forge_result r = forge_under(PT_PURGE_ALL);
+
+	EXPECT(r.alias_faulted, "a page table can be written by a mapping that is gone");
+	EXPECT_EQ(r.forged, 0);
+}
