@@ -5,6 +5,8 @@
  */
 #include "kernel/forge.h"
 #include "kernel/string.h"
+#include "mm/vmap.h"
+#include "tests/kernel/laziness.h"
 #include "tests/kernel/support.h"
 
 static struct forge_result forge_under(enum purge_policy purge)
@@ -42,4 +44,36 @@ KTEST(forge, a_purge_of_everything_prevents_it)
 
 	EXPECT(r.alias_faulted, "a page table can be written by a mapping that is gone");
 	EXPECT_EQ(r.forged, 0);
+}
+
+/* => aliases that a lazily unmapped frame, of no concern to the table, has after one is made */
+static unsigned left_by(enum purge_policy purge, struct frame *f)
+{
+	enum purge_policy was = pt_purge_policy();
+	unsigned left;
+	pfn_t table;
+
+	vunmap(vmap(&f, 1, VM_W));
+	pt_set_purge_policy(purge);
+	EXPECT_EQ(pt_alloc_table(1, &table), 0);
+	pt_set_purge_policy(was);
+	left = frame_aliases(f);
+	pt_free_table(table);
+	vm_unmap_aliases();
+	return left;
+}
+
+KTEST(forge, only_all_purges_what_is_of_no_concern)
+{
+	struct lazy_stats was;
+	struct frame *f;
+
+	if (!take_frames(&f, 1))
+		return;
+	was = set_laziness(LAZY_PTE);
+	EXPECT_EQ(left_by(PT_PURGE_NONE, f), 1);
+	EXPECT_EQ(left_by(PT_PURGE_EXACT, f), 1);
+	EXPECT_EQ(left_by(PT_PURGE_ALL, f), 0);
+	restore_laziness(&was);
+	frame_free(f, 0);
 }
