@@ -46,6 +46,10 @@
 	X(xen_mmu_update,  "hypercalls that changed page-table entries (under Xen)")               \
 	X(xen_mmu_entry,   "entries they changed")                                                 \
 	X(xen_mmuext,      "hypercalls that pinned, unpinned, loaded or flushed (under Xen)")      \
+	X(xen_pin,         "page-table trees pinned (under Xen)")                                  \
+	X(xen_refused,     "of them, those that Xen refused")                                      \
+	X(xen_explained,   "refusals for which an entry of ours was found that was in the way")    \
+	X(xen_mispredicted, "pins that went otherwise than our entries had it")                    \
 	X(lock,            "spinlocks taken")                                                      \
 	X(lock_wait,       "of them, those that another CPU held just then")                       \
 	X(irq_timer,       "timer ticks")                                                          \

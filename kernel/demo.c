@@ -5,6 +5,8 @@
  *   story  the life of a mapping on all CPUs, from vmap to the shootdown; every boot shows it
  *   lazy   the policies side by side, and a purge of single frames (kernel/demo_lazy.c)
  *   forge  a stray alias rewrites a page table (kernel/demo_forge.c)
+ *   stray, highmem  page tables made of frames that are still mapped (kernel/demo_stray.c)
+ *   asleep  a Xen guest that spares a sleeping vCPU its flush (xen/demo_asleep.c)
  *   stale  a CPU reads through a mapping that is gone, until it is shot down (kernel/stale.c)
  */
 #include "kernel/demo.h"
@@ -113,7 +115,7 @@ static int tell(struct story *s)
 	return err ? err : atomic_read(&s->sum) == expect ? 0 : -EIO;
 }
 
-static int demo_story(void)
+static int story(void)
 {
 	struct story s = {.sum = {0}};
 	int err = frame_alloc_many(s.row, 2 * STORY_PAGES, FRAME_ZERO);
@@ -125,15 +127,20 @@ static int demo_story(void)
 	return err;
 }
 
+DEMO(story, "the life of a mapping, on all CPUs")
+{
+	return story();
+}
+
 void demo_boot_story(void)
 {
-	int err = demo_story();
+	int err = story();
 
 	if (err)
 		printk("story: ended early: error %d\n", err);
 }
 
-static int demo_stale(void)
+DEMO(stale, "a stale TLB entry read on another CPU, and gone after the shootdown")
 {
 	struct stale_result r;
 	unsigned reader = nr_cpus > 1 ? (cpu_id() + 1) % nr_cpus : cpu_id();
@@ -158,27 +165,17 @@ static int demo_stale(void)
 	return r.end_faulted ? 0 : -EIO;
 }
 
-static const struct {
-	const char *name, *help;
-	int (*fn)(void);
-} demos[] = {
-	{"story", "the life of a mapping, on all CPUs", demo_story},
-	{"lazy", "the policies side by side: what unmapping, reviving and purging cost", demo_lazy},
-	{"forge", "a page table rewritten by a mapping that is gone; and with the exact purge, not",
-	 demo_forge},
-	{"stale", "a stale TLB entry read on another CPU, and gone after the shootdown",
-	 demo_stale},
-};
+extern const struct demo __start_demos[], __stop_demos[];
 
 COMMAND(demo, "[name]", "run a demonstration; without a name, list them")
 {
 	if (argc > 2)
 		return CMD_USAGE;
-	for (unsigned i = 0; i < ARRAY_SIZE(demos); i++) {
+	for (const struct demo *d = __start_demos; d < __stop_demos; d++) {
 		if (argc == 1)
-			printk("%-8s %s\n", demos[i].name, demos[i].help);
-		else if (!strcmp(argv[1], demos[i].name))
-			return demos[i].fn();
+			printk("%-8s %s\n", d->name, d->help);
+		else if (!strcmp(argv[1], d->name))
+			return d->fn();
 	}
 	if (argc == 1)
 		return 0;

@@ -11,10 +11,17 @@
  */
 void demo_boot_story(void);
 
-/* The policies side by side (kernel/demo_lazy.c). => thread context, IRQs on; 0 or -errno */
-int demo_lazy(void) __must_check;
+struct demo {
+	const char *name, *help;
+	/* => thread context, IRQs on; 0, or -errno if it did not go as it says */
+	int (*fn)(void);
+} __aligned_to(32);
 
-/* A page table is forged, and with the exact purge not (kernel/demo_forge.c). => as demo_lazy */
-int demo_forge(void) __must_check;
+/* DEMO(name, help) { body } */
+#define DEMO(demo_, help_)                                                               \
+	static int demo_##demo_(void);                                                   \
+	static const struct demo demo_entry_##demo_                                      \
+		__attribute__((section("demos"), used)) = {#demo_, help_, demo_##demo_}; \
+	static int demo_##demo_(void)
 
 #endif

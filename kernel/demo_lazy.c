@@ -176,7 +176,7 @@ static void take_part(void *arg)
 	atomic_set(&s->round, END);
 }
 
-int demo_lazy(void)
+DEMO(lazy, "the policies side by side: what unmapping, reviving and purging cost")
 {
 	struct show s = {.demonstrator = cpu_id()};
 	enum lazy_policy before = lazy_policy();

@@ -27,6 +27,7 @@
 #include "mm/run_queued.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
+#include "xen/explain.h"
 #include "xen/hypercall.h"
 #include "xen/p2m.h"
 
@@ -193,17 +194,24 @@ static void unseal_if_free(pfn_t table)
 
 static int xen_pin_root(pfn_t root)
 {
-	irqflags_t flags = irq_save();
-	int err;
+	struct xen_refusal why;
+	irqflags_t flags;
 
+	xen_find_blockers(root, &why);
+	flags = irq_save();
 	visit_tree(root, PT_LEVELS, PT_ENTRIES, false, seal);
-	err = xen_batch_end(NULL);
-	if (!err)
-		err = xen_frame_op(MMUEXT_PIN_L4_TABLE, root);
-	if (err)
+	why.err = xen_batch_end(NULL);
+	if (!why.err)
+		why.err = xen_frame_op(MMUEXT_PIN_L4_TABLE, root);
+	if (why.err)
 		visit_tree(root, PT_LEVELS, PT_ENTRIES / 2, true, unseal_if_free);
 	irq_restore(flags);
-	return err;
+	count(xen_pin);
+	if (why.err != why.expected)
+		count(xen_mispredicted);
+	if (why.err)
+		xen_note_refusal(&why);
+	return why.err;
 }
 
 /* Its tables lose their types with it, if no other root leads to them. */

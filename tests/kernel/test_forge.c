@@ -22,8 +22,13 @@ static struct forge_result forge_under(enum purge_policy purge)
 
 KTEST(forge, without_a_purge_a_table_is_forged_and_that_is_found)
 {
-	struct forge_result r = forge_under(PT_PURGE_NONE);
+	struct forge_result r;
 
+	if (mmu->tables_read_only) {
+		test_skip("the hypervisor refuses such a table: see stray/*");
+		return;
+	}
+	r = forge_under(PT_PURGE_NONE);
 	EXPECT(!r.alias_faulted, "the stray alias is gone");
 	EXPECT(!strcmp(r.seen, FORGE_SECRET), "the program reads '%s'", r.seen);
 	/* the tables that are mapped writable, and the entry that names another's frame */
