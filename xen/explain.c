@@ -182,7 +182,8 @@ void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err)
 	pfn_t to = paddr_to_pfn(entry & PTE_ADDR);
 
 	if (!(entry & PTE_P))
-		printk("xen: Xen refuses to clear entry %u of table %#lx: %d\n", slot, table.n, err);
+		printk("xen: Xen refuses to clear entry %u of table %#lx: %d\n", slot, table.n,
+		       err);
 	else if (!frame_valid(to))
 		printk("xen: Xen refuses entry %u of table %#lx: %d: %#lx is no memory this domain may map\n",
 		       slot, table.n, err, (u64)pfn_to_paddr(to));
