@@ -74,9 +74,9 @@ SUITE = $(PYTHON) tests/harness/suite.py --build $(O) --jobs $(JOBS) --only '$(o
 	--fuzz-seconds $(FUZZ_SECONDS)
 export MAKE
 
-.PHONY: test test-host test-fuzz test-kernel test-boot test-bochs test-llvm
+.PHONY: test test-host test-fuzz test-kernel test-boot test-xen test-domu test-bochs test-llvm
 test: | try-everything ## all tests that this machine can run; the last line is the total
-	@$(SUITE) host fuzz kernel boot bochs llvm
+	@$(SUITE) host fuzz kernel boot xen domu bochs llvm
 
 test-host: | try-everything ## mm/ and the parsers on this machine, under ASan and UBSan
 	@$(SUITE) host
@@ -90,6 +90,12 @@ test-kernel: | try-everything ## the kernel's own tests, one by one
 test-boot: | try-everything ## every door on all kinds of machines; the prompt; gdb; the figures
 	@$(SUITE) boot
 
+test-xen: | try-everything ## the kernel's own tests under Xen, as dom0
+	@$(SUITE) xen
+
+test-domu: | try-everything ## the same in domains made by xl, and all that xl can do to one
+	@$(SUITE) domu
+
 test-bochs: | try-everything ## the ISO in Bochs
 	@$(SUITE) bochs
 
@@ -100,4 +106,4 @@ test-llvm: | try-everything ## the kernel built by LLVM=1
 .PHONY: try-everything
 try-everything:
 	@tools/setup.sh $(BUILD_NEEDS) host run
-	@tools/setup.sh --try iso uefi bochs gdb fuzz llvm
+	@tools/setup.sh --try iso uefi bochs gdb fuzz llvm xen domu

@@ -8,7 +8,8 @@
 # in $debs, so a machine without a network or without apt can be served by hand.
 #
 # The script sets $debs, the directory, before it sources this, and defines `fail MESSAGE`, which
-# ends it and says what can be done.
+# ends it and says what can be done. "cannot be had" in the message says that this machine is to
+# blame and not the script; tests then are skipped (tests/harness/suite.py).
 
 mkdir -p "$debs/apt/lists/partial" "$debs/apt/cache/archives/partial"
 debs=$(cd "$debs" && pwd)
@@ -28,9 +29,9 @@ apt() {
 }
 
 update_lists() {
-    command -v apt-get >/dev/null || fail "there is no apt-get here to fetch packages with"
+    command -v apt-get >/dev/null || fail "cannot be had: there is no apt-get here"
     echo "fetch: asking for package lists"
-    apt apt-get update >&2 || fail "apt-get could not fetch the package lists"
+    apt apt-get update >&2 || fail "cannot be had: apt-get update failed"
 }
 
 # depends REGEX PACKAGE...: what these depend on, as far as its name is like that
@@ -61,7 +62,7 @@ download() {
     rm -rf "$debs/new"
     mkdir "$debs/new"
     find "$debs" -maxdepth 1 -name '*.deb' -exec ln {} "$debs/new" \;
-    (cd "$debs/new" && apt apt-get download "$@" >&2) || fail "apt-get could not fetch the packages"
+    (cd "$debs/new" && apt apt-get download "$@" >&2) || fail "cannot be had: apt-get download failed"
     find "$debs/new" -name '*.deb' -links 1 -exec mv {} "$debs" \;
     rm -r "$debs/new"
 }

@@ -19,12 +19,13 @@ import shlex
 from typing import NamedTuple
 
 import xen
-from guest import Guest
+from guest import Failed, Guest
 from machine import Machine
 
 READY = "dom0> "
 BOOT_TIMEOUT = 120  # seconds; ten on a machine that has nothing else to do
 TIMEOUT = 60  # seconds for what xl does
+SILENCE = 5  # seconds after which nothing more is expected
 STATUS = re.compile(r"\[status (\d+)\]\n")
 DETACH = "\x1d"  # Ctrl-]
 NEW_LINE = "\x15"  # Ctrl-U: the shell forgets what was typed so far
@@ -67,7 +68,12 @@ class Dom0(Guest):
 
     def wait_until(self, line, timeout):
         """Runs `line` until it succeeds. => what it printed then"""
-        return self.shell(f"until {line}; do sleep 0.1; done", timeout)[1]
+        # Ended in dom0, which then still obeys; the time it takes on a slow machine is not counted.
+        loop = f"until {line}; do sleep 0.1; done"
+        status, output = self.shell(f"timeout {timeout} sh -c {shlex.quote(loop)}", timeout + TIMEOUT)
+        if status:
+            raise self.failed(f"not so within {timeout} s in dom0: {line}")
+        return output
 
     def xl(self, arguments, timeout=TIMEOUT):
         """Runs xl, which must succeed. => what it printed"""
@@ -109,3 +115,12 @@ class Dom0(Guest):
     def restarted(self, name, number, timeout=TIMEOUT):
         """Waits until the domain is another one than that of this number, which has ended for REBOOT."""
         self.wait_until(f"xl domid {name} 2>/dev/null | grep -vx {number}", timeout)
+
+    def start_afresh(self):
+        """After a failure, wherever it came: out of a console, and no domain is left."""
+        self.send(DETACH)
+        with contextlib.suppress(Failed):  # the shell says nothing if no console was attached
+            self.expect(READY, SILENCE)
+        for name in self.domains():
+            if name != "Domain-0":
+                self.xl(f"destroy {shlex.quote(name)}")

@@ -53,6 +53,18 @@ TESTED = [
     Machine(smp=8, append="lazy=pte"),
 ]
 
+# All of them again as a guest of Xen: as dom0, with XPTI (Haswell) and without, and as xl makes one.
+XEN = [
+    Machine("xen", smp=1, mem="64M", cpu="qemu64"),
+    Machine("xen", smp=2, mem="256M", cpu="Haswell"),
+    Machine("xen", smp=4, mem="1G"),
+    Machine("xen", smp=4, mem="256M", cpu="EPYC", append="lazy=pte"),
+]
+DOMU = [
+    Machine("domu-pv", smp=2, mem="128M"),
+    Machine("domu-pvh", smp=2, mem="128M"),
+]
+
 
 def commands(machine):
     if machine.door == "bochs" and machine.smp > 1:

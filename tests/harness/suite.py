@@ -12,6 +12,7 @@ import fnmatch
 import functools
 import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,10 +21,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, NamedTuple
 
+import domains
 import matrix
 import scenarios
 import selftest
 import tap
+import xen
 from guest import Failed, Guest, Skipped, end_when_told, kill_all
 from machine import Machine
 
@@ -43,6 +46,7 @@ class Job(NamedTuple):
 class Part(NamedTuple):
     jobs: Callable  # (Settings) => list of Job
     targets: tuple  # of the Makefile, built first; variables too
+    fetched: str = ""  # a target that fetches packages: where they cannot be had, the jobs are skipped
 
 
 class Settings(NamedTuple):
@@ -141,6 +145,8 @@ def fuzz_jobs(settings):
 def needs_of(machine):
     if machine.door == "pvh":
         return ("run",)
+    if machine.door in xen.DOORS:
+        return ("xen",) if machine.door == "xen" else ("xen", "domu")
     return ("iso", "bochs" if machine.door == "bochs" else "run", *(["uefi"] if "uefi" in machine.door else []))
 
 
@@ -164,20 +170,31 @@ def scenario_jobs(settings):
     return [job(scenario) for scenario in scenarios.ALL]
 
 
-def kernel_jobs(settings):
-    def job(machine):
-        name = "-".join([f"kernel/{machine.smp}cpu", machine.cpu, *machine.append.split()])
+def suites_job(settings, name, machine):
+    """=> the job that runs all of the kernel's own tests on that machine"""
+    def run():
+        booted = machine._replace(append=f'{machine.append} run="test; check"')
+        with Guest(booted, settings.build, settings.log(name)) as guest:
+            passed = guest.wait(matrix.TIMEOUT)
+            report = tap_report(guest.text, 0 if passed else 1)
+            if not passed and not any(check.status == "fail" for check in report):
+                raise guest.failed("the kernel reports failure")
+            return report
+    return Job(name, run, needs_of(machine))
 
-        def run():
-            booted = machine._replace(append=f'{machine.append} run="test; check"')
-            with Guest(booted, settings.build, settings.log(name)) as guest:
-                passed = guest.wait(matrix.TIMEOUT)
-                report = tap_report(guest.text, 0 if passed else 1)
-                if not passed and not any(check.status == "fail" for check in report):
-                    raise guest.failed("the kernel reports failure")
-                return report
-        return Job(name, run, ("run",))
-    return [job(machine) for machine in matrix.TESTED]
+
+def kernel_jobs(settings):
+    return [suites_job(settings, "-".join([f"kernel/{machine.smp}cpu", machine.cpu, *machine.append.split()]), machine)
+            for machine in matrix.TESTED]
+
+
+def xen_jobs(settings):
+    return [suites_job(settings, matrix.name(machine), machine) for machine in matrix.XEN]
+
+
+def domu_jobs(settings):
+    return [*(suites_job(settings, matrix.name(machine), machine) for machine in matrix.DOMU),
+            Job("domu/xl", lambda: domains.run(settings.build, settings.log("domu/xl")), needs_of(matrix.DOMU[0]))]
 
 
 def llvm_jobs(settings):
@@ -193,6 +210,8 @@ PARTS = {
     "kernel": Part(kernel_jobs, ("all",)),
     "boot": Part(lambda settings: boot_jobs(settings, bochs=False) + scenario_jobs(settings),
                  ("all", "{build}/lazymap.stripped", "iso")),
+    "xen": Part(xen_jobs, ("all",), "xen-dom0"),
+    "domu": Part(domu_jobs, ("all",), "xen-domu"),
     "bochs": Part(lambda settings: boot_jobs(settings, bochs=True), ("iso",)),
     "llvm": Part(llvm_jobs, ("LLVM=1", "O={build}/llvm", "all")),
 }
@@ -241,6 +260,13 @@ def perform(job):
     return job, checks, time.monotonic() - started
 
 
+def make(settings, targets):
+    """=> (status, what was printed)"""
+    argv = [os.environ.get("MAKE", "make"), "--no-print-directory", f"-j{os.cpu_count()}", f"O={settings.build}"]
+    done = subprocess.run([*argv, *targets], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
+
+
 def prepare(part, settings, score):
     """Builds what a part needs. => its jobs that can run; the others are counted here, as skipped or failed"""
     able = []
@@ -252,17 +278,22 @@ def prepare(part, settings, score):
             score.add(job.name, [tap.Check(job.name, "skip", f"not on this machine: {lacks}")], 0)
         else:
             able.append(job)
+    if able and part.fetched:
+        status, said = make(settings, [part.fetched])
+        if status and (reason := re.search(r"cannot be had: .*", said)):
+            for job in able:
+                score.add(job.name, [tap.Check(job.name, "skip", f"packages {reason[0]}")], 0)
+            return []
     # Without the ISO's tools no job is left that wants one.
-    targets = [target.format(build=settings.build) for target in part.targets
-               if target != "iso" or not missing("iso")]
+    targets = [target.format(build=settings.build) for target in (part.fetched, *part.targets)
+               if target and (target != "iso" or not missing("iso"))]
     if not able or not targets:
         return able
     started = time.monotonic()
-    argv = [os.environ.get("MAKE", "make"), "--no-print-directory", f"-j{os.cpu_count()}", f"O={settings.build}"]
-    built = subprocess.run(argv + targets, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if built.returncode:
+    status, said = make(settings, targets)
+    if status:
         name = f"make {' '.join(targets)}"
-        detail = "\n".join(built.stdout.splitlines()[-40:])
+        detail = "\n".join(said.splitlines()[-40:])
         score.add(name, [tap.Check(name, "fail", f"does not build:\n{detail}")], time.monotonic() - started)
         return []
     return able

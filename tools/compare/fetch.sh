@@ -38,7 +38,7 @@ fetch() {
     image=$(depends 'linux-image-.*' linux-image-amd64)
     headers=$(depends 'linux-headers-.*' linux-headers-amd64)
     if [ -z "$image" ] || [ -z "$headers" ]; then
-        fail "this system's package sources do not have linux-image-amd64 and linux-headers-amd64"
+        fail "cannot be had: the package sources lack linux-image-amd64 and linux-headers-amd64"
     fi
     # shellcheck disable=SC2046 # a list
     download "$image" "$headers" $(depends 'linux-\(headers\|kbuild\)-.*' "$headers")

@@ -44,7 +44,7 @@ fetch() {
     kernel=$(depends 'linux-image-.*' linux-image-amd64)
     parts=$(depends 'xen-\(hypervisor-[0-9.]*-amd64\|utils-[0-9.]*\)' xen-system-amd64)
     if [ -z "$kernel" ] || [ -z "$parts" ]; then
-        fail "this system's package sources do not have linux-image-amd64 and xen-system-amd64"
+        fail "cannot be had: the package sources lack linux-image-amd64 and xen-system-amd64"
     fi
     # shellcheck disable=SC2046,SC2086 # lists
     download $kernel $(closure 'lib.*\|zlib1g' $parts xenstore-utils busybox-static)
