@@ -40,7 +40,7 @@ if [ -e /domu.cfg ]; then
     xl create -q -c /domu.cfg
     # What the kernel writes natively: 0x10 for PASS, 0x11 for FAIL, which all else is, too.
     value=021 # octal
-    grep -q '^LAZYMAP: PASS' /var/log/xen/console/guest-*.log && value=020
+    grep -qs "^LAZYMAP: PASS" /var/log/xen/console/guest-*.log && value=020
     printf '%b' "\\$value" | dd of=/dev/port bs=1 seek=$((0xf4)) 2>/dev/null
 fi
 
