@@ -19,10 +19,14 @@ static struct area *get(u64 pages)
 	return a ? a : park_get(pages);
 }
 
-static void give(struct area *a)
+/* => its stamp */
+static u64 give(struct area *a)
 {
-	a->stamp = shootdown_stamp();
+	u64 stamp = shootdown_stamp();
+
+	a->stamp = stamp;
 	park_cleared(a);
+	return stamp;
 }
 
 static void test_order(void)
@@ -61,6 +65,22 @@ static void test_order(void)
 	all_quiet();
 	is_u64(park_drain(), 5, "as do those");
 	is_u64(state_of(VMAP_BASE), AREA_FREE, "nothing is left");
+}
+
+/* As stacks are asked for: without a look whether any is ready. None may be lost by that. */
+static void test_not_popped(void)
+{
+	struct area *a, *b;
+
+	sim_boot(&(struct sim_config){.cpus = 2});
+	a = get(3); /* several are carved, so others are ready */
+	give(a);
+	all_quiet();
+	KASSERT(atomic_read(&this_park()->class[2].ready), "none is ready");
+	b = park_get(3);
+	ok(b && b != a, "one that is ready is given, rather than what waits");
+	give(b);
+	is_u64(mm_check(false), 0, "and all are where they should be");
 }
 
 /* A class that nobody uses goes home by itself. */
@@ -110,6 +130,42 @@ static void test_exhausted(void)
 }
 
 /* --- at once --- */
+
+static struct area *given[2];
+static u64 stamp[2];
+
+static void give_or_drain(void *arg __attribute__((unused)))
+{
+	if (sim.cpu) {
+		park_drain();
+		return;
+	}
+	for (u32 n = sim_random(400); n; n--) /* the other looks at 99 classes first */
+		sim_step();
+	for (unsigned i = 0; i < 2; i++)
+		stamp[i] = give(given[i]);
+}
+
+/* All was forgotten when CPU 1 began to drain; what CPU 0 gives meanwhile is not. */
+static void test_given_and_drained(void)
+{
+	unsigned early = 0;
+	vaddr_t va[2];
+
+	sim_boot(&(struct sim_config){.cpus = 2, .seed = 1});
+	for (unsigned i = 0; i < 1000; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			given[k] = get(100); /* not carved by the dozen */
+			va[k] = given[k]->start;
+		}
+		all_quiet();
+		sim_run_all(2, 1 + i % 8, give_or_drain, NULL);
+		for (unsigned k = 0; k < 2; k++)
+			early += state_of(va[k]) == AREA_FREE && !shootdown_covered(stamp[k]);
+	}
+	is_u64(early, 0, "nothing goes home before it is forgotten");
+	is_u64(mm_check(false), 0, "mm_check() agrees");
+}
 
 static u64 seed;
 #define PAGES_MAX 4096
@@ -186,8 +242,10 @@ static void test_concurrent(void)
 int main(void)
 {
 	sim_scenario("order", test_order);
+	sim_scenario("not popped", test_not_popped);
 	sim_scenario("idle", test_idle);
 	sim_scenario("exhausted", test_exhausted);
+	sim_scenario("given and drained", test_given_and_drained);
 	for (seed = 1; seed <= 40; seed++)
 		sim_scenario("concurrent", test_concurrent);
 	return done_testing();
