@@ -161,15 +161,20 @@ static void test_nested(void)
 	       "what is nested too deep is left out with both its ends");
 }
 
+/* CPU `cpu` serves shootdown `nr` of CPU `asker`, which takes it a nanosecond. */
+static void serve(u64 ns, unsigned cpu, unsigned asker, u64 nr)
+{
+	at(ns, cpu, EV_serve, asker, ID(asker, nr));
+	at(ns + 1, cpu, EV_ack, asker, ID(asker, nr));
+}
+
 static void test_arrows(void)
 {
 	fresh();
 	at(1, 0, EV_flush, 6, 1);
 	at(2, 2, EV_flush, 3, 1);
-	at(3, 1, EV_serve, 2, ID(2, 5));
-	at(4, 1, EV_ack, 2, ID(2, 5));
-	at(5, 1, EV_serve, 0, ID(0, 5));
-	at(6, 1, EV_ack, 0, ID(0, 5));
+	serve(3, 1, 2, 5);
+	serve(5, 1, 0, 5);
 	at(7, 2, EV_flush_end, 2, ID(2, 5));
 	at(8, 0, EV_flush_end, 2, ID(0, 5));
 	is_str(shape(),
@@ -180,8 +185,7 @@ static void test_arrows(void)
 
 	fresh();
 	at(1, 0, EV_flush, 6, 1);
-	at(2, 1, EV_serve, 0, ID(0, 5));
-	at(3, 1, EV_ack, 0, ID(0, 5));
+	serve(2, 1, 0, 5);
 	is_str(shape(), "0B shootdown; 1B serve; 1E serve; 0E shootdown; ",
 	       "a shootdown whose end is lost has no arrows");
 
@@ -189,8 +193,7 @@ static void test_arrows(void)
 	at(1, 0, EV_flush, 6, 1);
 	begin_record(0);
 	at(3, 0, EV_flush, 6, 1);
-	at(4, 1, EV_serve, 0, ID(0, 6));
-	at(5, 1, EV_ack, 0, ID(0, 6));
+	serve(4, 1, 0, 6);
 	at(6, 0, EV_flush_end, 0, ID(0, 6));
 	is_str(shape(),
 	       "0B shootdown; 0E shootdown; 0B shootdown; 0s ask 100000000000006; "
@@ -200,8 +203,7 @@ static void test_arrows(void)
 	fresh();
 	at(1, 0, EV_flush, 2, 1);
 	at(2, 2, EV_flush, 2, 1);
-	at(3, 1, EV_serve, 0, ID(0, 5));
-	at(4, 1, EV_ack, 0, ID(0, 5));
+	serve(3, 1, 0, 5);
 	at(5, 2, EV_flush_end, 2, ID(2, 5));
 	at(6, 0, EV_flush_end, 2, ID(0, 5));
 	is_str(shape(),
@@ -211,10 +213,8 @@ static void test_arrows(void)
 
 	fresh();
 	at(1, 0, EV_flush, 2, 1);
-	at(2, 1, EV_serve, 0, ID(0, 5));
-	at(3, 1, EV_ack, 0, ID(0, 5));
-	at(4, 1, EV_serve, 0, ID(0, 6));
-	at(5, 1, EV_ack, 0, ID(0, 6));
+	serve(2, 1, 0, 5);
+	serve(4, 1, 0, 6);
 	at(6, 0, EV_flush_end, 2, ID(0, 6));
 	is_str(shape(),
 	       "0B shootdown; 0s ask 100000000000006; 1B serve; 1E serve; "
@@ -222,8 +222,7 @@ static void test_arrows(void)
 	       "an arrow leads to the serving of its own shootdown");
 
 	fresh();
-	at(2, 1, EV_serve, 0, ID(0, 5));
-	at(3, 1, EV_ack, 0, ID(0, 5));
+	serve(2, 1, 0, 5);
 	at(4, 0, EV_flush_end, 2, ID(0, 5));
 	is_str(shape(), "1B serve; 1E serve; ", "an arrow whose tail is lost has no head");
 

@@ -9,8 +9,7 @@
 #include "kernel/irq.h"
 #include "mm/check.h"
 #include "mm/kmap.h"
-#include "tests/kernel/laziness.h"
-#include "tests/kernel/support.h"
+#include "tests/kernel/stage.h"
 
 static struct frame *pages[64];
 
@@ -38,32 +37,29 @@ static void expect_free_of_charge(const struct cost *before)
 
 KTEST(frame_aliases, never_mapped_frames_cost_nothing)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct cost before;
 
 	/* Fresh from the zone, a frame may still carry the stamp of its last owner: flush it. */
-	if (!take_frames(pages, 16))
+	if (!stage_begin(&s, pages, 16, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	vm_unmap_frame_aliases(pages, 16, PURGE_FLUSH);
 	before = cost_now();
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 16, PURGE_PTES), 0);
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 16, PURGE_FLUSH), 0);
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 0, PURGE_FLUSH), 0);
 	expect_free_of_charge(&before);
-	restore_laziness(&was);
-	frame_free_many(pages, 16);
+	stage_end(&s);
 }
 
 /* Fifty lazy areas, one of which maps the frame: forty-nine stay as they are. */
 KTEST(frame_aliases, other_mappings_are_not_touched)
 {
-	struct lazy_stats was;
+	struct stage s;
 	void *va[50];
 
-	if (!take_frames(pages, ARRAY_SIZE(va)))
+	if (!stage_begin(&s, pages, ARRAY_SIZE(va), LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
 		va[i] = vmap(pages + i, 1, VM_W);
 	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
@@ -74,19 +70,17 @@ KTEST(frame_aliases, other_mappings_are_not_touched)
 		EXPECT_EQ(frame_aliases(pages[i]), i != 7);
 	}
 	EXPECT_EQ(mm_check(false), 0);
-	restore_laziness(&was);
-	frame_free_many(pages, ARRAY_SIZE(va));
+	stage_end(&s);
 }
 
 /* Of one large area only the page of that frame. */
 KTEST(frame_aliases, one_page_of_a_lazy_area)
 {
-	struct lazy_stats was;
+	struct stage s;
 	u8 *va;
 
-	if (!take_frames(pages, 10))
+	if (!stage_begin(&s, pages, 10, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	va = vmap(pages, 10, VM_W);
 	vunmap(va);
 	EXPECT_EQ(vm_unmap_frame_aliases(pages + 4, 2, PURGE_PTES), 0);
@@ -100,19 +94,17 @@ KTEST(frame_aliases, one_page_of_a_lazy_area)
 	vm_unmap_aliases();
 	for (unsigned i = 0; i < 10; i++)
 		EXPECT_EQ(frame_aliases(pages[i]), 0);
-	restore_laziness(&was);
-	frame_free_many(pages, 10);
+	stage_end(&s);
 }
 
 /* Many lazy aliases of one frame, in areas of different sizes. */
 KTEST(frame_aliases, all_aliases_of_a_frame)
 {
-	struct lazy_stats was;
+	struct stage s;
 	void *va[20];
 
-	if (!take_frames(pages, 4))
+	if (!stage_begin(&s, pages, 4, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
 		va[i] = vmap(pages, 1 + i % 4, VM_W);
 	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
@@ -123,8 +115,7 @@ KTEST(frame_aliases, all_aliases_of_a_frame)
 	for (unsigned i = 0; i < ARRAY_SIZE(va); i++)
 		EXPECT_EQ(entry_at(va[i]), 0);
 	EXPECT_EQ(mm_check(false), 0);
-	restore_laziness(&was);
-	frame_free_many(pages, 4);
+	stage_end(&s);
 }
 
 KTEST(frame_aliases, live_mappings_are_busy_and_stay)
@@ -161,40 +152,36 @@ KTEST(frame_aliases, live_mappings_are_busy_and_stay)
  */
 KTEST(frame_aliases, what_is_purged_is_not_purged_for_ever)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct cost before;
 
-	if (!take_frames(pages, 8))
+	if (!stage_begin(&s, pages, 8, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	vunmap(vmap(pages, 8, VM_W));
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 8, PURGE_FLUSH), 0);
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 8, PURGE_FLUSH), 0);
 	before = cost_now();
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 8, PURGE_FLUSH), 0);
 	expect_free_of_charge(&before);
-	restore_laziness(&was);
-	frame_free_many(pages, 8);
+	stage_end(&s);
 }
 
 /* The first phase waits for nobody, so it may be asked for where nobody may be waited for. */
 KTEST(frame_aliases, entries_are_purged_with_interrupts_off)
 {
-	struct lazy_stats was;
+	struct stage s;
 	irqflags_t flags;
 	void *va;
 
-	if (!take_frames(pages, 4))
+	if (!stage_begin(&s, pages, 4, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	va = vmap(pages, 4, VM_W);
 	vunmap(va);
 	flags = irq_save();
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 4, PURGE_PTES), 0);
 	irq_restore(flags);
 	EXPECT_EQ(entry_at(va), 0);
-	restore_laziness(&was);
-	frame_free_many(pages, 4);
+	stage_end(&s);
 }
 
 /* From now on nobody maps the frame: what a purge before a page table's birth relies on. */
@@ -217,11 +204,10 @@ KTEST(frame_aliases, refused_frames_cannot_be_mapped)
  */
 KTEST(frame_aliases, refused_frames_are_not_revived)
 {
-	struct lazy_stats was;
+	struct stage s;
 
-	if (!take_frames(pages, 2))
+	if (!stage_begin(&s, pages, 2, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	kunmap(kmap(pages[0]));
 	kunmap(kmap(pages[0])); /* revived once */
 	vunmap(vmap(pages, 2, VM_W));
@@ -238,8 +224,7 @@ KTEST(frame_aliases, refused_frames_are_not_revived)
 	EXPECT_EQ(frame_aliases(pages[0]) + frame_aliases(pages[1]), 0);
 	frame_allow_aliases(pages[0]);
 	frame_allow_aliases(pages[1]);
-	restore_laziness(&was);
-	frame_free_many(pages, 2);
+	stage_end(&s);
 }
 
 /*

@@ -13,10 +13,18 @@
 
 static struct frame *pages[8];
 
+/* Counted frame by frame. */
+static u64 held(void)
+{
+	struct frame_stats st;
+
+	frame_stats(&st);
+	return st.held;
+}
+
 static void hold_under(enum lazy_policy policy)
 {
 	struct lazy_stats was;
-	struct frame_stats st;
 	struct watch w;
 	u8 *va;
 
@@ -29,9 +37,8 @@ static void hold_under(enum lazy_policy policy)
 	EXPECT_EQ(watch_read(&w), cpus_online().bits);
 	vunmap(va);
 	frame_free_many(pages, 4);
-	frame_stats(&st);
 	if (nr_cpus > 1 || policy == LAZY_PTE) { /* alone, a tick may have been faster */
-		EXPECT_EQ(st.held, 4);
+		EXPECT_EQ(held(), 4);
 		EXPECT_EQ(pages[3]->type, FRAME_HELD);
 		EXPECT(!vmap(pages + 3, 1, VM_R), "a held frame was mapped");
 	}
@@ -40,8 +47,7 @@ static void hold_under(enum lazy_policy policy)
 	EXPECT_EQ(watch_read(&w), 0);
 	all_cpus_forget();
 	frame_release_held();
-	frame_stats(&st);
-	EXPECT_EQ(st.held, 0);
+	EXPECT_EQ(held(), 0);
 	EXPECT(pages[3]->type != FRAME_HELD, "still held after the flush");
 	watch_end(&w);
 	frame_set_hold(false);
@@ -61,7 +67,6 @@ KTEST(hold, freed_frames_wait_for_the_flush_under_pte)
 KTEST(hold, forgotten_frames_are_free_at_once)
 {
 	struct lazy_stats was;
-	struct frame_stats st;
 
 	if (!take_frames(pages, 4))
 		return;
@@ -70,8 +75,7 @@ KTEST(hold, forgotten_frames_are_free_at_once)
 	vunmap(vmap(pages, 4, VM_W));
 	all_cpus_forget();
 	frame_free_many(pages, 4);
-	frame_stats(&st);
-	EXPECT_EQ(st.held, 0);
+	EXPECT_EQ(held(), 0);
 	frame_set_hold(false);
 	restore_laziness(&was);
 }
@@ -79,7 +83,6 @@ KTEST(hold, forgotten_frames_are_free_at_once)
 KTEST(hold, turning_it_off_frees_what_it_held)
 {
 	struct lazy_stats was;
-	struct frame_stats st;
 
 	if (!take_frames(pages, 8))
 		return;
@@ -87,18 +90,15 @@ KTEST(hold, turning_it_off_frees_what_it_held)
 	frame_set_hold(true);
 	vunmap(vmap(pages, 8, VM_W));
 	frame_free_many(pages, 8);
-	frame_stats(&st);
-	EXPECT_EQ(st.held, 8);
+	EXPECT_EQ(held(), 8);
 	frame_set_hold(false);
-	frame_stats(&st);
-	EXPECT_EQ(st.held, 0);
+	EXPECT_EQ(held(), 0);
 	restore_laziness(&was);
 }
 
 KTEST(hold, blocks_of_frames_are_held_whole)
 {
 	struct lazy_stats was;
-	struct frame_stats st;
 	struct frame *block, *one;
 
 	block = frame_alloc(3, FRAME_ZERO);
@@ -111,13 +111,11 @@ KTEST(hold, blocks_of_frames_are_held_whole)
 	one = block + 5;
 	vunmap(vmap(&one, 1, VM_W));
 	frame_free(block, 3);
-	frame_stats(&st);
-	EXPECT_EQ(st.held, 8);
+	EXPECT_EQ(held(), 8);
 	vm_unmap_frame_aliases(&one, 1, PURGE_FLUSH);
 	all_cpus_forget();
 	frame_release_held();
-	frame_stats(&st);
-	EXPECT_EQ(st.held, 0);
+	EXPECT_EQ(held(), 0);
 	frame_set_hold(false);
 	restore_laziness(&was);
 }

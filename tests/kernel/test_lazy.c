@@ -11,19 +11,18 @@
 #include "mm/park.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
-#include "tests/kernel/laziness.h"
-#include "tests/kernel/support.h"
+#include "tests/kernel/stage.h"
 #include "tests/kernel/watch.h"
 
 static struct frame *pages[8];
 
 KTEST(lazy, off_leaves_nothing_waiting)
 {
-	struct lazy_stats was, st;
+	struct stage s;
+	struct lazy_stats st;
 
-	if (!take_frames(pages, 3))
+	if (!stage_begin(&s, pages, 3, LAZY_OFF))
 		return;
-	was = set_laziness(LAZY_OFF);
 	for (unsigned i = 0; i < 10; i++) {
 		void *va = vmap(pages, 3, VM_W);
 
@@ -32,18 +31,17 @@ KTEST(lazy, off_leaves_nothing_waiting)
 		lazy_stats(&st);
 		EXPECT_EQ(st.pages, 0);
 	}
-	restore_laziness(&was);
-	frame_free_many(pages, 3);
+	stage_end(&s);
 }
 
 KTEST(lazy, what_was_unmapped_waits_and_comes_home)
 {
-	struct lazy_stats was, before, after;
+	struct stage s;
+	struct lazy_stats before, after;
 	irqflags_t flags;
 
-	if (!take_frames(pages, 3))
+	if (!stage_begin(&s, pages, 3, LAZY_TLB))
 		return;
-	was = set_laziness(LAZY_TLB);
 	vm_unmap_aliases();
 	flags = irq_save();
 	lazy_stats(&before);
@@ -58,19 +56,18 @@ KTEST(lazy, what_was_unmapped_waits_and_comes_home)
 	vm_unmap_aliases();
 	lazy_stats(&after);
 	EXPECT_EQ(after.areas, 0);
-	restore_laziness(&was);
-	frame_free_many(pages, 3);
+	stage_end(&s);
 }
 
 KTEST(lazy, pte_leaves_entries_until_the_purge)
 {
-	struct lazy_stats was, st;
+	struct stage s;
+	struct lazy_stats st;
 	u64 entry, cleared;
 	void *va;
 
-	if (!take_frames(pages, 3))
+	if (!stage_begin(&s, pages, 3, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	va = vmap(pages, 3, VM_W);
 	entry = entry_at(va);
 	vunmap(va);
@@ -84,8 +81,7 @@ KTEST(lazy, pte_leaves_entries_until_the_purge)
 	EXPECT_EQ(frame_aliases(pages[2]), 0);
 	lazy_stats(&st);
 	EXPECT_EQ(st.uncleared_areas, 0);
-	restore_laziness(&was);
-	frame_free_many(pages, 3);
+	stage_end(&s);
 }
 
 #define THRESHOLD 256 /* pages, of all CPUs together */
@@ -127,14 +123,13 @@ KTEST(lazy, threshold_bounds_what_waits)
  */
 KTEST(lazy, reissued_address_shows_the_new_frame_everywhere)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct watch w;
 	bool again = false;
 	void *first;
 
-	if (!take_frames(pages, 2))
+	if (!stage_begin(&s, pages, 2, LAZY_TLB))
 		return;
-	was = set_laziness(LAZY_TLB);
 	*byte_of(pages[0]) = 0x0d;
 	*byte_of(pages[1]) = 0x5e;
 	first = vmap(pages, 1, VM_R);
@@ -156,19 +151,18 @@ KTEST(lazy, reissued_address_shows_the_new_frame_everywhere)
 	}
 	EXPECT(again, "%p never came back", first);
 	watch_end(&w);
-	restore_laziness(&was);
-	frame_free_many(pages, 2);
+	stage_end(&s);
 }
 
 /* Ticks alone bring addresses home: areas are reused and no CPU is ever interrupted for it. */
 KTEST(lazy, steady_state_sends_no_interrupt)
 {
-	struct lazy_stats was, st;
+	struct stage s;
+	struct lazy_stats st;
 	u64 sent, forced, start;
 
-	if (!take_frames(pages, 4))
+	if (!stage_begin(&s, pages, 4, LAZY_TLB))
 		return;
-	was = set_laziness(LAZY_TLB);
 	vm_unmap_aliases();
 	sent = counter_sum(CNT_ipi_sent);
 	forced = counter_sum(CNT_park_forced);
@@ -182,18 +176,16 @@ KTEST(lazy, steady_state_sends_no_interrupt)
 	EXPECT(st.pages <= PARK_CHECKPOINTS * st.max_pages, "%lu pages wait", st.pages);
 	EXPECT_EQ(counter_sum(CNT_park_forced), forced);
 	EXPECT_EQ(counter_sum(CNT_ipi_sent), sent);
-	restore_laziness(&was);
-	frame_free_many(pages, 4);
+	stage_end(&s);
 }
 
 KTEST(lazy, policies_change_at_run_time)
 {
-	struct lazy_stats was;
+	struct stage s;
 	void *va;
 
-	if (!take_frames(pages, 1))
+	if (!stage_begin(&s, pages, 1, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	va = vmap(pages, 1, VM_W);
 	vunmap(va);
 	EXPECT_EQ(frame_aliases(pages[0]), 1);
@@ -204,6 +196,5 @@ KTEST(lazy, policies_change_at_run_time)
 	lazy_set_policy(LAZY_OFF); /* mapped under one, unmapped under another */
 	vunmap(va);
 	EXPECT_EQ(entry_at(va), 0);
-	restore_laziness(&was);
-	frame_free_many(pages, 1);
+	stage_end(&s);
 }

@@ -6,8 +6,7 @@
  */
 #include "kernel/errno.h"
 #include "mm/vmalloc.h"
-#include "tests/kernel/laziness.h"
-#include "tests/kernel/support.h"
+#include "tests/kernel/stage.h"
 #include "tests/kernel/watch.h"
 
 #define MANY 600
@@ -16,13 +15,12 @@ static struct frame *pages[MANY];
 
 static void protect_under(enum lazy_policy policy, unsigned n)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct watch w;
 	u8 *va;
 
-	if (!take_frames(pages, n))
+	if (!stage_begin(&s, pages, n, policy))
 		return;
-	was = set_laziness(policy);
 	va = vmap(pages, n, VM_W);
 	EXPECT(va, "no mapping");
 	watch_begin(&w, va + (n - 1) * PAGE_SIZE);
@@ -37,8 +35,7 @@ static void protect_under(enum lazy_policy policy, unsigned n)
 	EXPECT_EQ(*byte_of(pages[n - 1]), 0x33);
 	vunmap(va);
 	watch_end(&w);
-	restore_laziness(&was);
-	frame_free_many(pages, n);
+	stage_end(&s);
 }
 
 KTEST(protect, read_only_on_every_cpu_when_it_returns)
@@ -56,12 +53,11 @@ KTEST(protect, large_areas_too)
 /* What was mapped writable and protected must not come back writable, nor the other way round. */
 KTEST(protect, revival_minds_the_rights)
 {
-	struct lazy_stats was;
+	struct stage s;
 	u8 *va;
 
-	if (!take_frames(pages, 1))
+	if (!stage_begin(&s, pages, 1, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	va = vmap(pages, 1, VM_W);
 	EXPECT_EQ(vm_protect(va, VM_R), 0);
 	vunmap(va);
@@ -74,8 +70,7 @@ KTEST(protect, revival_minds_the_rights)
 	va = vmap(pages, 1, VM_R);
 	EXPECT(probe_write(va, 2), "mapped read-only, but revived as writable");
 	vunmap(va);
-	restore_laziness(&was);
-	frame_free_many(pages, 1);
+	stage_end(&s);
 }
 
 KTEST(protect, large_pages_too)

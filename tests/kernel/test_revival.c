@@ -8,8 +8,7 @@
 #include "kernel/atomic.h"
 #include "kernel/thread.h"
 #include "mm/vmap.h"
-#include "tests/kernel/laziness.h"
-#include "tests/kernel/support.h"
+#include "tests/kernel/stage.h"
 
 static struct frame *pages[8];
 
@@ -25,13 +24,12 @@ static u8 *leave_lazy(unsigned n, unsigned prot)
 
 KTEST(revival, gives_back_the_same_mapping)
 {
-	struct lazy_stats was;
+	struct stage s;
 	u64 revived = counter_sum(CNT_revive), ipis, entry;
 	volatile u8 *first, *again;
 
-	if (!take_frames(pages, 4))
+	if (!stage_begin(&s, pages, 4, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	first = leave_lazy(4, VM_W);
 	entry = entry_at((void *)first);
 	ipis = counter_sum(CNT_ipi_sent);
@@ -46,36 +44,32 @@ KTEST(revival, gives_back_the_same_mapping)
 	}
 	EXPECT_EQ(counter_sum(CNT_revive), revived + 10);
 	EXPECT_EQ(counter_sum(CNT_ipi_sent), ipis);
-	restore_laziness(&was);
-	frame_free_many(pages, 4);
+	stage_end(&s);
 }
 
 KTEST(revival, works_for_every_short_lived_mapping)
 {
-	struct lazy_stats was;
+	struct stage s;
 	void *va;
 
-	if (!take_frames(pages, 2))
+	if (!stage_begin(&s, pages, 2, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	va = vm_map_ram(pages, 2, VM_W);
 	vm_unmap_ram(va, 2);
 	EXPECT_EQ(vm_map_ram(pages, 2, VM_W), va);
 	vm_unmap_ram(va, 2);
-	restore_laziness(&was);
-	frame_free_many(pages, 2);
+	stage_end(&s);
 }
 
 /* Same first frame, but not the same mapping. */
 KTEST(revival, wants_the_same_frames_and_rights)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct frame *other[2];
 	u8 *lazy, *va;
 
-	if (!take_frames(pages, 4))
+	if (!stage_begin(&s, pages, 4, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	lazy = leave_lazy(2, VM_W);
 	va = vmap(pages, 2, VM_R);
 	EXPECT(va != lazy && probe_write(va, 1), "a writable mapping revived as read-only");
@@ -94,19 +88,17 @@ KTEST(revival, wants_the_same_frames_and_rights)
 	va = vmap(other, 2, VM_W);
 	EXPECT_EQ(vmalloc_to_frame(va + PAGE_SIZE), pages[3]);
 	vunmap(va);
-	restore_laziness(&was);
-	frame_free_many(pages, 4);
+	stage_end(&s);
 }
 
 KTEST(revival, ends_with_a_purge)
 {
-	struct lazy_stats was;
+	struct stage s;
 	u64 revived;
 	void *va;
 
-	if (!take_frames(pages, 4))
+	if (!stage_begin(&s, pages, 4, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	leave_lazy(4, VM_W);
 	lazy_purge(PURGE_PTES);
 	revived = counter_sum(CNT_revive);
@@ -118,19 +110,17 @@ KTEST(revival, ends_with_a_purge)
 	EXPECT_EQ(counter_sum(CNT_revive), revived);
 	EXPECT_EQ(vmalloc_to_frame((u8 *)va + 2 * PAGE_SIZE), pages[2]);
 	vunmap(va);
-	restore_laziness(&was);
-	frame_free_many(pages, 4);
+	stage_end(&s);
 }
 
 /* A frame that changes hands takes its lazy mapping along: the next owner's may revive it. */
 KTEST(revival, survives_the_frames_being_freed)
 {
-	struct lazy_stats was;
+	struct stage s;
 	volatile u8 *va;
 
-	if (!take_frames(pages, 1))
+	if (!stage_begin(&s, pages, 1, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	leave_lazy(1, VM_W);
 	frame_free_many(pages, 1);
 	if (!take_frames(pages, 1))
@@ -140,8 +130,7 @@ KTEST(revival, survives_the_frames_being_freed)
 	*va = 0x42;
 	EXPECT_EQ(*byte_of(pages[0]), 0x42);
 	vunmap((void *)va);
-	restore_laziness(&was);
-	frame_free_many(pages, 1);
+	stage_end(&s);
 }
 
 /* --- purge against revival --- */
@@ -207,21 +196,19 @@ static void race(void *arg)
 
 KTEST(revival, races_with_purges)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct race r = {.next_cpu = {0}};
 
 	if (nr_cpus < 2) {
 		test_skip("one CPU: there is nobody to race with");
 		return;
 	}
-	if (!take_frames(pages, ARRAY_SIZE(pages)))
+	if (!stage_begin(&s, pages, ARRAY_SIZE(pages), LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	atomic_set(&r.mapping, nr_cpus - (nr_cpus > 3 ? 2 : 1));
 	EXPECT_EQ(run_on_cpus(cpus_online().bits, race, &r), 0);
 	vm_unmap_aliases();
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
 		EXPECT_EQ(frame_aliases(pages[i]), 0);
-	restore_laziness(&was);
-	frame_free_many(pages, ARRAY_SIZE(pages));
+	stage_end(&s);
 }

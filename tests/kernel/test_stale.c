@@ -10,8 +10,7 @@
  */
 #include "kernel/cpu.h"
 #include "mm/vmap.h"
-#include "tests/kernel/laziness.h"
-#include "tests/kernel/support.h"
+#include "tests/kernel/stage.h"
 #include "tests/kernel/watch.h"
 
 static struct frame *pages[40];
@@ -36,12 +35,11 @@ static void remember(struct watch *w, unsigned n, unsigned prot)
 
 static void purge_and_look(enum lazy_policy policy, unsigned n, void (*purge)(unsigned n))
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct watch w;
 
-	if (!watch_shows_stale() || !take_frames(pages, n))
+	if (!watch_shows_stale() || !stage_begin(&s, pages, n, policy))
 		return;
-	was = set_laziness(policy);
 	remember(&w, n, VM_W);
 	if (policy != LAZY_OFF)
 		EXPECT_EQ(watch_read(&w) & all_but_this(), all_but_this());
@@ -49,8 +47,7 @@ static void purge_and_look(enum lazy_policy policy, unsigned n, void (*purge)(un
 	EXPECT_EQ(entry_at(w.va), 0);
 	EXPECT_EQ(watch_read(&w), 0);
 	watch_end(&w);
-	restore_laziness(&was);
-	frame_free_many(pages, n);
+	stage_end(&s);
 }
 
 static void purge_nothing(unsigned n __attribute__((unused)))
@@ -101,13 +98,12 @@ KTEST(stale, pte_is_forgotten_after_a_purge_of_many_frames)
 /* The two phases are two: after the first the entry is gone, after the second the memory of it. */
 KTEST(stale, phases_of_a_purge_are_separate)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct watch w;
 	u64 ipis;
 
-	if (!watch_shows_stale() || !take_frames(pages, 1))
+	if (!watch_shows_stale() || !stage_begin(&s, pages, 1, LAZY_PTE))
 		return;
-	was = set_laziness(LAZY_PTE);
 	remember(&w, 1, VM_W);
 	ipis = counter_sum(CNT_ipi_sent);
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 1, PURGE_PTES), 0);
@@ -118,8 +114,7 @@ KTEST(stale, phases_of_a_purge_are_separate)
 	EXPECT_EQ(vm_unmap_frame_aliases(pages, 1, PURGE_FLUSH), 0);
 	EXPECT_EQ(watch_read(&w), 0);
 	watch_end(&w);
-	restore_laziness(&was);
-	frame_free_many(pages, 1);
+	stage_end(&s);
 }
 
 /*
@@ -127,12 +122,11 @@ KTEST(stale, phases_of_a_purge_are_separate)
  */
 KTEST(stale, nobody_writes_to_a_frame_after_its_purge)
 {
-	struct lazy_stats was;
+	struct stage s;
 	struct watch w;
 
-	if (!watch_shows_stale() || !take_frames(pages, 1))
+	if (!watch_shows_stale() || !stage_begin(&s, pages, 1, LAZY_TLB))
 		return;
-	was = set_laziness(LAZY_TLB);
 	remember(&w, 1, VM_W);
 	*byte_of(pages[0]) = 0x5e; /* the new owner's */
 	EXPECT_EQ(watch_write(&w, 0x0d) & all_but_this(), all_but_this());
@@ -142,8 +136,7 @@ KTEST(stale, nobody_writes_to_a_frame_after_its_purge)
 	EXPECT_EQ(watch_write(&w, 0x0d), 0);
 	EXPECT_EQ(*byte_of(pages[0]), 0x5e);
 	watch_end(&w);
-	restore_laziness(&was);
-	frame_free_many(pages, 1);
+	stage_end(&s);
 }
 
 /* Frames that are purged are free already: the caller may know no more than their numbers. */
