@@ -13,8 +13,28 @@
 #include "kernel/thread.h"
 #include "tests/kernel/hidden.h"
 
-/* => the page can still be read after its entry, global or not, was cleared and `flush` ran */
-static bool survives(bool global, void (*flush)(vaddr_t va))
+/* MOV to CR3 with bit 63 set: nothing is dropped (4.10.4.1). */
+#define CR3_KEEP (1ull << 63)
+
+/* => this CPU can read the page under that PCID; only then are there any but 0 */
+static bool seen_under(u64 pcid, const struct hidden *h)
+{
+	const u64 root = read_cr3() & PTE_ADDR;
+	bool seen;
+
+	if (!pcid)
+		return hidden_seen(h);
+	write_cr3(root | pcid | CR3_KEEP);
+	seen = hidden_seen(h);
+	write_cr3(root | CR3_KEEP);
+	return seen;
+}
+
+/*
+ * => the page can still be read under `pcid` after its entry, global or not, was read there and
+ * cleared, and `flush` ran under PCID 0
+ */
+static bool survives(bool global, u64 pcid, void (*flush)(vaddr_t va))
 {
 	struct hidden h;
 	irqflags_t flags;
@@ -28,10 +48,10 @@ static bool survives(bool global, void (*flush)(vaddr_t va))
 	hidden_hide(&h);
 	mmu->invalidate_all();
 	hidden_show(&h);
-	EXPECT(hidden_seen(&h), "the page is mapped");
+	EXPECT(seen_under(pcid, &h), "the page is mapped");
 	hidden_hide(&h);
 	flush((vaddr_t)h.va);
-	alive = hidden_seen(&h);
+	alive = seen_under(pcid, &h);
 	mmu->invalidate_all();
 	h.at.entry.v |= PTE_G;
 	hidden_show(&h);
@@ -72,7 +92,7 @@ static bool has_control_registers(void)
 
 static bool keeps_entries(void)
 {
-	if (survives(true, flush_nothing) && survives(false, flush_nothing))
+	if (survives(true, 0, flush_nothing) && survives(false, 0, flush_nothing))
 		return true;
 	test_skip("this machine shows no stale entry, so nothing can be proven");
 	return false;
@@ -82,18 +102,18 @@ KTEST(shootdown, invalidation_drops_global_entries)
 {
 	if (!keeps_entries())
 		return;
-	EXPECT(!survives(true, flush_page), "invalidate_page left the global entry");
-	EXPECT(!survives(false, flush_page), "invalidate_page left the entry");
-	EXPECT(!survives(true, flush_all), "invalidate_all left the global entry");
-	EXPECT(!survives(false, flush_all), "invalidate_all left the entry");
+	EXPECT(!survives(true, 0, flush_page), "invalidate_page left the global entry");
+	EXPECT(!survives(false, 0, flush_page), "invalidate_page left the entry");
+	EXPECT(!survives(true, 0, flush_all), "invalidate_all left the global entry");
+	EXPECT(!survives(false, 0, flush_all), "invalidate_all left the entry");
 }
 
 KTEST(shootdown, a_root_load_is_no_flush)
 {
 	if (!has_control_registers() || !keeps_entries())
 		return;
-	EXPECT(!survives(false, load_root), "load_root left an entry that is not global");
-	if (!survives(true, load_root))
+	EXPECT(!survives(false, 0, load_root), "load_root left an entry that is not global");
+	if (!survives(true, 0, load_root))
 		test_skip("this machine drops global entries at a CR3 write");
 }
 
@@ -116,40 +136,6 @@ KTEST(shootdown, every_cpu_has_global_pages_and_pcid_zero)
 	EXPECT_EQ(atomic_read(&checked), nr_cpus);
 }
 
-/* MOV to CR3 with bit 63 set: nothing is dropped (4.10.4.1). */
-#define CR3_KEEP (1ull << 63)
-
-/* => an entry made under PCID 1 can still be used there after `flush` ran under PCID 0 */
-static bool survives_under_other_pcid(void (*flush)(vaddr_t va))
-{
-	const u64 root = read_cr3() & PTE_ADDR;
-	struct hidden h;
-	irqflags_t flags;
-	bool alive;
-
-	if (!hidden_map(&h))
-		return false;
-	h.at.entry.v &= ~PTE_G;
-	flags = irq_save();
-	hidden_hide(&h);
-	mmu->invalidate_all();
-	hidden_show(&h);
-	write_cr3(root | 1 | CR3_KEEP);
-	EXPECT(hidden_seen(&h), "the page is mapped");
-	write_cr3(root | CR3_KEEP);
-	hidden_hide(&h);
-	flush((vaddr_t)h.va);
-	write_cr3(root | 1 | CR3_KEEP);
-	alive = hidden_seen(&h);
-	write_cr3(root | CR3_KEEP);
-	mmu->invalidate_all();
-	h.at.entry.v |= PTE_G;
-	hidden_show(&h);
-	irq_restore(flags);
-	hidden_unmap(&h);
-	return alive;
-}
-
 KTEST(shootdown, a_full_flush_drops_other_pcids)
 {
 	if (!has_control_registers())
@@ -158,9 +144,9 @@ KTEST(shootdown, a_full_flush_drops_other_pcids)
 		test_skip("this processor has no PCIDs");
 		return;
 	}
-	if (!survives_under_other_pcid(flush_nothing)) {
+	if (!survives(false, 1, flush_nothing)) {
 		test_skip("this machine keeps no entry of another PCID, so nothing can be proven");
 		return;
 	}
-	EXPECT(!survives_under_other_pcid(flush_all), "invalidate_all left another PCID's entry");
+	EXPECT(!survives(false, 1, flush_all), "invalidate_all left another PCID's entry");
 }
