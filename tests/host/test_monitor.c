@@ -14,27 +14,18 @@
 #include "kernel/printk.h"
 #include "kernel/string.h"
 #include "kernel/symbols.h"
+#include "tests/host/said.h"
 #include "tests/host/tap.h"
 
 struct boot_info boot_info;
 
-/* What was printed, and what the commands were given: "name(arg,arg)" each. */
-static char said[8192], ran[4096];
-static size_t said_len;
+/* What the commands were given: "name(arg,arg)" each. */
+static char ran[4096];
 
 static const char *input;
 static unsigned nr_cleared;
 static jmp_buf left;
 static int exit_status;
-
-void console_write(const char *s, size_t n)
-{
-	if (said_len + n < sizeof(said)) {
-		memcpy(said + said_len, s, n);
-		said_len += n;
-		said[said_len] = '\0';
-	}
-}
 
 void printk(const char *fmt, ...)
 {

@@ -37,6 +37,7 @@ static void hooked_atomic_set(atomic_t *a, u64 v)
 #include "kernel/main.h"
 #include "kernel/string.h"
 #include "kernel/symbols.h"
+#include "tests/host/said.h"
 #include "tests/host/tap.h"
 
 struct boot_info boot_info;
@@ -49,8 +50,6 @@ static u64 now;
 static bool time_flies;
 static void (*in_tsc_now)(void); /* what happens once the time has been read; NULL: nothing */
 
-static char said[1 << 20];
-static size_t said_len;
 #define NEVER (~0u)
 static unsigned interrupt_in = NEVER; /* calls of console_interrupted() until Ctrl-C */
 
@@ -69,15 +68,6 @@ u64 tsc_now(void)
 		hook();
 	}
 	return t;
-}
-
-void console_write(const char *s, size_t n)
-{
-	if (said_len + n < sizeof(said)) {
-		memcpy(said + said_len, s, n);
-		said_len += n;
-		said[said_len] = '\0';
-	}
 }
 
 void printk(const char *fmt, ...)
