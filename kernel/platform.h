@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The platform: what kernel/ asks of the machine besides page tables (those are mm/mmu_ops.h). There
- * are two, the bare machine (arch/x86/platform.c) and a Xen PV guest (xen/platform.c), each a table
- * of functions; kernel_main() picks one by the door it came through, and nobody else ever asks which
- * it is.
+ * The platform: what kernel/ asks of the machine besides page tables (those are mm/mmu_ops.h).
+ * There are two, the bare machine (arch/x86/platform.c) and a Xen PV guest (xen/platform.c),
+ * each a table of functions; kernel_main() picks one by the door it came through, and nobody
+ * else ever asks which it is.
  *
  * In the order in which kernel/main.c calls them.
  */
@@ -29,8 +29,8 @@ struct platform {
 	void (*start)(u64 handover);
 
 	/*
-	 * read_boot_map: physical memory, as far as it can be read before our own tables are loaded.
-	 *   => NULL beyond that; what it points to is good until then
+	 * read_boot_map: physical memory, as far as it can be read before our own tables are
+	 * loaded. => NULL beyond that; what it points to is good until then
 	 */
 	const void *(*read_boot_map)(paddr_t pa, u64 len);
 

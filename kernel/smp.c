@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The CPUs. One static array, so that a CPU's struct is there before any allocator; the boot CPU is
- * in the online set from the start, the others enter it by themselves (arch/x86/smp_boot.c, xen/smp.c) and
- * nobody ever leaves.
+ * The CPUs. One static array, so that a CPU's struct is there before any allocator; the boot CPU
+ * is in the online set from the start, the others enter it by themselves (arch/x86/smp_boot.c,
+ * xen/smp.c) and nobody ever leaves.
  */
 #include "kernel/smp.h"
 #include "kernel/atomic.h"

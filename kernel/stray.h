@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The experiment behind `demo stray`, `demo highmem` and their tests: the thread of 2007. Buffers are
- * mapped, used, and unmapped lazily; their frames are freed, and page tables are made of them.
+ * The experiment behind `demo stray`, `demo highmem` and their tests: the thread of 2007.
+ * Buffers are mapped, used, and unmapped lazily; their frames are freed, and page tables are
+ * made of them.
  */
 #ifndef KERNEL_STRAY_H
 #define KERNEL_STRAY_H
@@ -15,9 +16,8 @@ enum stray_mapping {
 
 struct stray_result {
 	unsigned tables; /* of the new space's, those made of the buffers' frames, */
-	unsigned
-		mapped; /*   and of these, those that a lazy alias still mapped when it was loaded */
-	int err;	/* of loading it; 0: the platform has accepted the tables */
+	unsigned mapped; /*   and of these, those that a lazy alias mapped when it was loaded */
+	int err;	 /* of loading it; 0: the platform has accepted the tables */
 
 	/* from the making of the space until it was loaded */
 	u64 hypercalls, entries; /* and the page-table entries they changed; natively 0 */

@@ -16,9 +16,9 @@
  *   frames, areas   their own checks (frame_check, alias_check, area_check)
  *
  * Entries and frames are compared without memory for it: alias_check() proves that each alias a
- * frame names is an entry that maps it, and that no frame names one twice; so if there are as many
- * entries as frames name aliases, the two are the same set. Which of them are not, is said where an
- * entry's own record is wrong.
+ * frame names is an entry that maps it, and that no frame names one twice; so if there are as
+ * many entries as frames name aliases, the two are the same set. Which of them are not, is said
+ * where an entry's own record is wrong.
  *
  * Next: mm/describe.c, for a single address.
  */
@@ -55,8 +55,8 @@ static void check_chunk(struct walk *w, vaddr_t va, pte_t e)
 }
 
 /*
- * A table that is in use is read-only in the direct map, if the platform wants it so. One of a space
- * that no CPU has loaded yet is not in use.
+ * A table that is in use is read-only in the direct map, if the platform wants it so. One of a
+ * space that no CPU has loaded yet is not in use.
  */
 void check_table_rights(struct walk *w, pfn_t table)
 {

@@ -138,63 +138,9 @@ int engine_set_leaf(vaddr_t va, int level, pte_t e)
 	return err;
 }
 
-static void clear_leaf(vaddr_t va, int level)
+void engine_clear_leaf(vaddr_t va, int level)
 {
 	KASSERT(!engine_set_leaf(va, level, (pte_t){0}), "%s refused to clear %#lx", mmu->name, va);
-}
-
-bool large_fits(vaddr_t va)
-{
-	struct pt_walk w;
-
-	return pt_ensure_path(kernel_root, va, 2) == 0 && !pt_walk(kernel_root, va, &w) &&
-	       w.level == 2;
-}
-
-#define LARGE_TRIES 16
-
-/* Where small pages once were at the end of another area their table stays, so we look further. */
-struct area *engine_large_area(u64 pages)
-{
-	struct area_range r = LARGE_RANGE;
-
-	if (mmu->max_leaf_level < 2)
-		return NULL;
-	for (unsigned i = 0; i < LARGE_TRIES && pages >= LARGE_PAGES; i++) {
-		struct area *a = area_alloc(pages, LARGE_PAGES, r, false);
-		u64 page = 0;
-
-		if (!a)
-			return NULL;
-		while (page + LARGE_PAGES <= pages && large_fits(a->start + (page << PAGE_SHIFT)))
-			page += LARGE_PAGES;
-		if (page + LARGE_PAGES > pages)
-			return a;
-		r.lo = a->start + ((page + LARGE_PAGES) << PAGE_SHIFT);
-		area_free(a);
-	}
-	return NULL;
-}
-
-/* A 2 MiB leaf: the entry first, then the words of its 512 frames, as in mm/run.h. */
-void engine_clear_large(struct area *a, u64 page)
-{
-	vaddr_t va = a->start + (page << PAGE_SHIFT);
-	struct pt_walk w;
-	u64 stamp;
-	pfn_t first;
-
-	KASSERT(pt_walk(kernel_root, va, &w) && w.level == 2, "%#lx is not a large page", va);
-	first = paddr_to_pfn(pte_addr(w.step[2].entry, 2));
-	clear_leaf(va, 2);
-	stamp = shootdown_stamp();
-	for (u64 i = 0; i < LARGE_PAGES && frame_valid(first); i++) {
-		struct frame *f = pfn_frame(first) + i;
-		u64 alias = a->alias + page + i;
-
-		if (!atomic_cmpxchg(&f->alias, alias, stamp))
-			alias_drop_slow(f, alias, stamp);
-	}
 }
 
 void engine_clear_all(struct area *a)
@@ -212,7 +158,7 @@ void engine_clear_all(struct area *a)
 		vaddr_t va = a->start + (page << PAGE_SHIFT);
 
 		if (kind == AREA_IO)
-			clear_leaf(va, 1);
+			engine_clear_leaf(va, 1);
 		else if (entry_read(entry_of(va)))
 			engine_clear(a, page, 1);
 	}

@@ -97,6 +97,9 @@ void engine_clear_large(struct area *a, u64 page);
 /* engine_clear_all: every entry the area has, whatever its kind. */
 void engine_clear_all(struct area *a);
 
+/* The leaf at `va`, of that level, is zero. */
+void engine_clear_leaf(vaddr_t va, int level);
+
 /* One leaf at any level, written at once. => 0 or -errno */
 int engine_set_leaf(vaddr_t va, int level, pte_t e) __must_check;
 

@@ -3,9 +3,10 @@
  * A run of entries as one batch. What differs from mm/run.h's plain way is when things happen: all
  * entries of a batch take effect together, at its end, and it may be refused.
  *
- * The order that mm/alias.h asks for holds for the batch as a whole: setting, every alias is in its
- * frame's word before the batch is issued, and leaves it again if the batch is refused; clearing,
- * the words change after the batch has taken effect, and the stamp they get is read then.
+ * The order that mm/alias.h asks for holds for the batch as a whole: setting, every alias is in
+ * its frame's word before the batch is issued, and leaves it again if the batch is refused;
+ * clearing, the words change after the batch has taken effect, and the stamp they get is read
+ * then.
  *
  * Interrupts are off meanwhile, so that a handler's batch is not mixed with ours.
  */
@@ -28,7 +29,10 @@ static void drop_alias(struct frame *f, u64 alias, u64 stamp)
 		alias_drop_slow(f, alias, stamp);
 }
 
-/* The first `set` entries were set before the platform refused the next; all n words know of one. */
+/*
+ * The first `set` entries were set before the platform refused the next; all n words know of
+ * one.
+ */
 static void take_back(pte_t *e, struct frame *const *f, unsigned n, unsigned set, u64 alias)
 {
 	u64 stamp;

@@ -3,18 +3,19 @@
  * Why a vCPU that does not run must be flushed too.
  *
  * Xen tells a guest of each vCPU whether it runs (its runstate). One that is blocked uses no
- * translation, so to leave it out of a flush, and let it flush when it wakes, looks like a bargain;
- * other hypervisors offer it. But they promise something for it: to flush on the guest's behalf
- * before the vCPU runs again. Xen does not. It is lazy itself: a processor that idles keeps the page
- * tables of the vCPU that ran there last, TLB and all, and if the same vCPU wakes there, nothing
- * is loaded anew (Xen: arch/x86/domain.c, context_switch()).
+ * translation, so to leave it out of a flush, and let it flush when it wakes, looks like a
+ * bargain; other hypervisors offer it. But they promise something for it: to flush on the
+ * guest's behalf before the vCPU runs again. Xen does not. It is lazy itself: a processor that
+ * idles keeps the page tables of the vCPU that ran there last, TLB and all, and if the same vCPU
+ * wakes there, nothing is loaded anew (Xen: arch/x86/domain.c, context_switch()).
  *
- * The experiment: the last vCPU reads a page, and sleeps. Its runstate says so. The page's entry is
- * made to lead to another frame; nobody is flushed, "for who should be wrong?". The vCPU is woken
- * by an event, and in the handler, before anything of ours could flush, it reads the page again.
+ * The experiment: the last vCPU reads a page, and sleeps. Its runstate says so. The page's entry
+ * is made to lead to another frame; nobody is flushed, "for who should be wrong?". The vCPU is
+ * woken by an event, and in the handler, before anything of ours could flush, it reads the page
+ * again.
  *
- * What is sound is the protocol of mm/shootdown.c, in which the sleeper itself has promised to flush,
- * and does so first thing when it wakes; or to ask Xen, which knows who holds what.
+ * What is sound is the protocol of mm/shootdown.c, in which the sleeper itself has promised to
+ * flush, and does so first thing when it wakes; or to ask Xen, which knows who holds what.
  */
 #include "kernel/cpu.h"
 #include "kernel/demo.h"

@@ -2,21 +2,21 @@
 /*
  * From the domain builder's page tables to our own.
  *
- * The builder maps what it has put at the beginning of memory, the image first, from IMAGE_BASE on,
- * page by page, up to a multiple of 4 MiB and at least 512 KiB beyond its last element; all
- * writable but its own tables (Xen: xen.h, "Start-of-day memory layout"). mm/ wants more: it reaches
- * memory by the direct map, and will build tables in memory the builder has not mapped. So
- * (xen_mmu_early):
+ * The builder maps what it has put at the beginning of memory, the image first, from IMAGE_BASE
+ * on, page by page, up to a multiple of 4 MiB and at least 512 KiB beyond its last element; all
+ * writable but its own tables (Xen: xen.h, "Start-of-day memory layout"). mm/ wants more: it
+ * reaches memory by the direct map, and will build tables in memory the builder has not mapped.
+ * So (xen_mmu_early):
  *
  *   - a new level-3 table links to the builder's level-2 table, and hangs in the top-level slot of
  *     the direct map: what is mapped at IMAGE_BASE + pa now is at DIRECT_BASE + pa as well
  *   - level-1 tables for as much more as our tables will need are added to that level-2 table. They
  *     are made in the free pages behind the builder's last element
  *
- * Then mm/space.c builds our tables, with plain stores, for Xen knows of none of them. To enter them
- * every one is sealed, in the direct map that they contain and in the one that is loaded; the new
- * root is pinned, which makes Xen read everything, and loaded; the builder's root is unpinned, so
- * its tables and those we have added are memory again, and the allocator gets them.
+ * Then mm/space.c builds our tables, with plain stores, for Xen knows of none of them. To enter
+ * them every one is sealed, in the direct map that they contain and in the one that is loaded;
+ * the new root is pinned, which makes Xen read everything, and loaded; the builder's root is
+ * unpinned, so its tables and those we have added are memory again, and the allocator gets them.
  */
 #include "mm/early.h"
 #include "mm/pagetable.h"
@@ -115,7 +115,10 @@ static void set_link(pfn_t table, unsigned slot, pfn_t to)
 	must(xen_mmu_update(&u, 1, &done), "a page table of the early direct map");
 }
 
-/* How much our tables will take, in pages: leaves of the direct map and of the frame array, links. */
+/*
+ * How much our tables will take, in pages: leaves of the direct map and of the frame array,
+ * links.
+ */
 static u64 tables_wanted(u64 pages)
 {
 	const u64 leaves = pages / PT_ENTRIES + 2;
@@ -160,7 +163,10 @@ int xen_mmu_reserve(struct kernel_image *img)
 	return early_reserve(img->end - IMAGE_BASE, builder.more_end);
 }
 
-/* --- entering ----------------------------------------------------------------------------------- */
+/*
+ * --- entering
+ * -----------------------------------------------------------------------------------
+ */
 
 static bool seal_new(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e)
 {

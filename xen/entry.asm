@@ -4,9 +4,9 @@
 ; one for what Xen could not restore (failsafe). They build the same struct trap_frame as the bare
 ; machine's (arch/x86/entry.asm) and end in xen_trap() (xen/traps.c).
 ;
-; Xen pushes onto the current stack, aligned to 16: SS, RSP, RFLAGS, CS (with the saved event mask in
-; its upper half), RIP, for some exceptions an error code, R11, RCX; these two because SYSCALL,
-; which a return may go by, cannot bring them back. RFLAGS.IF is the virtual flag.
+; Xen pushes onto the current stack, aligned to 16: SS, RSP, RFLAGS, CS (with the saved event
+; mask in its upper half), RIP, for some exceptions an error code, R11, RCX; these two because
+; SYSCALL, which a return may go by, cannot bring them back. RFLAGS.IF is the virtual flag.
 ;
 ; The way back is a hypercall too: from ring 3 the processor's own IRET could not set the event
 ; mask. Xen takes RAX, R11, RCX, flags, RIP, CS, RFLAGS, RSP, SS from the stack (struct
@@ -112,7 +112,8 @@ xen_trap_common:
 	mov	eax, HYPERVISOR_iret
 	syscall
 
-; Where a vCPU begins that xen/smp.c has started: on its idle thread's stack, its struct cpu in RDI.
+; Where a vCPU begins that xen/smp.c has started: on its idle thread's stack, its struct cpu in
+; RDI.
 extern xen_cpu_main
 global xen_cpu_entry:function
 xen_cpu_entry:

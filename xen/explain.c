@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Xen says only yes or no. A page table is refused with -EINVAL if the frame is still mapped writable
- * by some entry, anywhere; with -EBUSY if one of the table's own entries would map a table writable.
- * Which entry it is Xen does not say, and a release build of it does not even log the frame. But
- * we know all entries there are: those we wrote.
+ * Xen says only yes or no. A page table is refused with -EINVAL if the frame is still mapped
+ * writable by some entry, anywhere; with -EBUSY if one of the table's own entries would map a
+ * table writable. Which entry it is Xen does not say, and a release build of it does not even
+ * log the frame. But we know all entries there are: those we wrote.
  *
  * Of a frame that is to become a table these may be in the way:
  *
@@ -29,7 +29,10 @@
 static struct xen_refusal last;
 static unsigned to_print = 4;
 
-/* --- finding ------------------------------------------------------------------------------------ */
+/*
+ * --- finding
+ * ------------------------------------------------------------------------------------
+ */
 
 /* => the entry at `va` maps `table` writable */
 static bool blocks(vaddr_t va, pfn_t table)
@@ -102,7 +105,10 @@ void xen_find_blockers(pfn_t root, struct xen_refusal *r)
 	find_in_tree(root, PT_LEVELS, 0, r);
 }
 
-/* --- telling ------------------------------------------------------------------------------------ */
+/*
+ * --- telling
+ * ------------------------------------------------------------------------------------
+ */
 
 static void tell_path(vaddr_t va)
 {

@@ -1,8 +1,8 @@
 ; SPDX-License-Identifier: MIT
 ;
-; The interrupt flag of a vCPU: one byte in its vcpu_info, evtchn_upcall_mask, not 0 while events are
-; held back (Xen: xen.h). These replace the instructions that kernel/irq.h has put into the code.
-; Those with a result have it in RAX; all change the arithmetic flags, and nothing else.
+; The interrupt flag of a vCPU: one byte in its vcpu_info, evtchn_upcall_mask, not 0 while events
+; are held back (Xen: xen.h). These replace the instructions that kernel/irq.h has put into the
+; code. Those with a result have it in RAX; all change the arithmetic flags, and nothing else.
 ;
 ; A vCPU writes its own mask only, and Xen looks at it only where that vCPU runs, so no locked
 ; instruction is needed. But an event that came while the mask was set has only left its mark; who

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * mmu_ops of a PV guest. Xen lets the guest's page tables be the processor's, and so must look at
- * every entry before it counts: a frame has one type at a time (Xen: arch/x86/mm.c, the comment at
- * its head). As long as it is a page table no entry anywhere may map it writable; as long as one
- * does, it cannot become one. That is what makes lazy unmapping interesting here: an entry that was
- * left behind is a writable mapping, used or not.
+ * mmu_ops of a PV guest. Xen lets the guest's page tables be the processor's, and so must look
+ * at every entry before it counts: a frame has one type at a time (Xen: arch/x86/mm.c, the
+ * comment at its head). As long as it is a page table no entry anywhere may map it writable; as
+ * long as one does, it cannot become one. That is what makes lazy unmapping interesting here: an
+ * entry that was left behind is a writable mapping, used or not.
  *
- * A frame that is to become a table is therefore sealed: its entry in the direct map loses W. The
- * other mappings it may have had are mm/'s business, which has purged them (pt_alloc_table). Sealed
- * tables are changed by hypercall; one that nobody has shown to Xen yet is memory like any other
- * and written as such, which is cheap: a whole tree is built that way and shown at once, by pinning
- * its root (xen_pin_root). So whether a table is sealed is all the state there is, and the direct
- * map has it.
+ * A frame that is to become a table is therefore sealed: its entry in the direct map loses W.
+ * The other mappings it may have had are mm/'s business, which has purged them (pt_alloc_table).
+ * Sealed tables are changed by hypercall; one that nobody has shown to Xen yet is memory like
+ * any other and written as such, which is cheap: a whole tree is built that way and shown at
+ * once, by pinning its root (xen_pin_root). So whether a table is sealed is all the state there
+ * is, and the direct map has it.
  *
  *   set_leaf      queued; a batch is one hypercall, up to QUEUE_MAX entries
  *   attach_table  the direct map's entry and the link, in one hypercall
  *   flush         Xen knows which processors hold anything of a vCPU, and interrupts them itself
  *
- * Clearing an entry needs no flush before its frame is used as a table: Xen flushes by itself when a
- * frame's type changes. Flushing is for what mm/ uses addresses and frames for.
+ * Clearing an entry needs no flush before its frame is used as a table: Xen flushes by itself
+ * when a frame's type changes. Flushing is for what mm/ uses addresses and frames for.
  *
  * Next: enter.c, how the builder's tables are left.
  */
@@ -34,7 +34,10 @@
 const u64 *xen_p2m;
 u64 xen_nr_pfns;
 
-/* --- the queue ---------------------------------------------------------------------------------- */
+/*
+ * --- the queue
+ * ----------------------------------------------------------------------------------
+ */
 
 #define QUEUE_MAX (PT_ENTRIES + 2) /* what a run can be, and a little more */
 
@@ -89,7 +92,10 @@ static int xen_batch_end(unsigned *done)
 	return err;
 }
 
-/* --- tables ------------------------------------------------------------------------------------- */
+/*
+ * --- tables
+ * -------------------------------------------------------------------------------------
+ */
 
 pte_t *xen_direct_entry(pfn_t pfn)
 {
@@ -223,9 +229,9 @@ static void xen_unpin_root(pfn_t root)
 }
 
 /*
- * Writable again. Who remembers the direct map's entry without W would fault at the first store, so
- * all vCPUs forget; it is one operation, however many tables there are, and so a full flush that
- * the shootdown clock may know of.
+ * Writable again. Who remembers the direct map's entry without W would fault at the first store,
+ * so all vCPUs forget; it is one operation, however many tables there are, and so a full flush
+ * that the shootdown clock may know of.
  */
 static void xen_release_tables(const pfn_t *tables, unsigned n)
 {
@@ -264,7 +270,10 @@ static int xen_load_root(pfn_t root)
 	return err;
 }
 
-/* --- forgetting --------------------------------------------------------------------------------- */
+/*
+ * --- forgetting
+ * ---------------------------------------------------------------------------------
+ */
 
 static void flush_here(unsigned cmd, vaddr_t va)
 {

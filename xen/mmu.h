@@ -11,8 +11,8 @@ struct kernel_image;
 extern struct mmu_ops xen_mmu_ops;
 
 /*
- * xen_mmu_early: phys_to_virt() reaches what the domain builder has mapped, and as much more as page
- * tables will take.
+ * xen_mmu_early: phys_to_virt() reaches what the domain builder has mapped, and as much more as
+ * page tables will take.
  *   => boot vCPU, builder's page tables; once
  */
 void xen_mmu_early(const struct start_info *si);

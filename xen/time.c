@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Time in a PV guest. Xen has measured the TSC already and shares the result (Xen: xen.h, struct
- * vcpu_time_info): nanoseconds = system_time + ((tsc - tsc_timestamp) << shift) * mul / 2^32. So the
- * TSC's rate is a division, and kernel/time.h serves as on the bare machine.
+ * vcpu_time_info): nanoseconds = system_time + ((tsc - tsc_timestamp) << shift) * mul / 2^32. So
+ * the TSC's rate is a division, and kernel/time.h serves as on the bare machine.
  *
- * The tick is a one-shot timer, an event of each vCPU, set anew by each tick for the next. Not Xen's
- * periodic timer, which rests while a vCPU is blocked: the tick is what carries the quiet points
- * (mm/shootdown.c) here too. A vCPU that did not get to run has missed ticks, and gets one for them.
+ * The tick is a one-shot timer, an event of each vCPU, set anew by each tick for the next. Not
+ * Xen's periodic timer, which rests while a vCPU is blocked: the tick is what carries the quiet
+ * points (mm/shootdown.c) here too. A vCPU that did not get to run has missed ticks, and gets
+ * one for them.
  */
 #include "xen/time.h"
 #include "kernel/cpu.h"
