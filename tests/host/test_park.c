@@ -153,7 +153,7 @@ static void test_given_and_drained(void)
 	vaddr_t va[2];
 
 	sim_boot(&(struct sim_config){.cpus = 2, .seed = 1});
-	for (unsigned i = 0; i < 1000; i++) {
+	for (unsigned i = 0; i < 500; i++) {
 		for (unsigned k = 0; k < 2; k++) {
 			given[k] = get(100); /* not carved by the dozen */
 			va[k] = given[k]->start;
