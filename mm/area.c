@@ -253,14 +253,14 @@ static struct area *carve_locked(struct area *f, vaddr_t start, u64 span, struct
 /* --- the interface --- */
 
 /* What is fixed while it is carved. */
-static void describe(struct area *a, u64 pages, bool tables)
+static void describe(struct area *a, u64 pages, enum area_backing backing)
 {
 	vaddr_t last = a->start + ((pages - 1) << PAGE_SHIFT);
+	bool one_table = a->start >> CHUNK_SHIFT == last >> CHUNK_SHIFT;
 
 	a->pages = (u32)pages;
 	a->alias = alias_of(a->start);
-	a->pte = tables && a->start >> CHUNK_SHIFT == last >> CHUNK_SHIFT ? entry_of(a->start)
-									  : NULL;
+	a->pte = backing == AREA_TABLES && one_table ? entry_of(a->start) : NULL;
 	a->name = "(being mapped)";
 	a->stamp = a->mapper = a->unmapper = a->mapped_at = a->unmapped_at = 0;
 	a->redzone = a->large = 0;
@@ -286,7 +286,17 @@ static struct area *carve(u64 span, u64 align, struct area_range r)
 	return a;
 }
 
-struct area *area_alloc(u64 pages, u64 align, struct area_range r, bool tables)
+static int make_backing(struct area *a, enum area_backing backing)
+{
+	int err;
+
+	if (backing != AREA_BARE)
+		return chunk_ensure(a, a->start, a->span, backing == AREA_TABLES);
+	err = chunk_ensure(a, a->start, 1, false);
+	return err ? err : chunk_ensure(a, area_end(a) - PAGE_SIZE, 1, false);
+}
+
+struct area *area_alloc(u64 pages, u64 align, struct area_range r, enum area_backing backing)
 {
 	u64 span = pages + GUARD_PAGES;
 	struct area *a;
@@ -296,11 +306,11 @@ struct area *area_alloc(u64 pages, u64 align, struct area_range r, bool tables)
 	a = carve(span, align, r);
 	if (!a)
 		return NULL;
-	if (chunk_ensure(a->start, span, tables)) {
+	if (make_backing(a, backing)) {
 		area_free(a);
 		return NULL;
 	}
-	describe(a, pages, tables);
+	describe(a, pages, backing);
 	chunk_set_owner(a->start, span, a);
 	count(park_carve);
 	return a;
@@ -334,12 +344,7 @@ void area_free(struct area *a)
 
 	KASSERT(word_state(atomic_read(&a->word)) == AREA_CLEARED, "area %#lx is freed, but is %s",
 		a->start, area_state_name(a));
-	for (vaddr_t va = a->start; va < area_end(a); va += PAGE_SIZE) {
-		struct alias_record *r = record_of(va);
-
-		if (r)
-			WRITE_ONCE(r->area, NULL);
-	}
+	chunk_set_owner(a->start, a->span, NULL);
 	spin_lock(&area_lock);
 	merge_locked(a, dead);
 	spin_unlock(&area_lock);
@@ -402,22 +407,14 @@ static unsigned check_tree_locked(const struct area *t, const struct area **last
 /* Every page of a carved area, where it has a record, names the area; of a free one, nobody. */
 static unsigned check_records_locked(const struct area *a)
 {
-	for (vaddr_t va = a->start; va < area_end(a);) {
-		struct alias_record *r = record_of(va);
+	vaddr_t va = a->start, end = area_end(a);
 
-		if (!r) { /* nothing in this chunk was ever mapped */
-			u64 step = (chunk_of(va) ? 1ul : CHUNKS_PER_PAGE) << CHUNK_SHIFT;
-
-			va = ALIGN_DOWN(va, step) + step;
-			continue;
-		}
-		if (r->area != (is_free(a) ? NULL : a)) {
+	for (va = chunk_used_from(va, end); va < end; va = chunk_used_from(va + PAGE_SIZE, end))
+		if (record_of(va)->area != (is_free(a) ? NULL : a)) {
 			printk("check: page %#lx has another owner than its area %#lx\n", va,
 			       a->start);
 			return 1;
 		}
-		va += PAGE_SIZE;
-	}
 	return 0;
 }
 

@@ -114,13 +114,21 @@ struct area_range {
 
 #define AREA_ANYWHERE ((struct area_range){VMAP_BASE, VMAP_END})
 
+/* What is made for an area when it is carved. */
+enum area_backing {
+	AREA_BARE, /* records of the chunks at its ends, which it may share; the rest when used */
+	AREA_RECORDS, /* all records */
+	AREA_TABLES,  /* and level-1 tables */
+};
+
 /*
  * area_alloc: carves `pages` pages and a guard at the lowest address in `r` that is a multiple of
- * `align` pages (a power of two). Records for them exist, and if asked for, tables.
+ * `align` pages (a power of two).
  *   => any context; NULL with no addresses or no memory
  *   => the area is CLEARED and the caller's alone
  */
-struct area *area_alloc(u64 pages, u64 align, struct area_range r, bool tables) __must_check;
+struct area *area_alloc(u64 pages, u64 align, struct area_range r,
+			enum area_backing backing) __must_check;
 
 /*
  * area_free: back to the tree. => CLEARED, no entry present, no TLB remembers, on no list; the

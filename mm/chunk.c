@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * See chunk.h. Memory is taken before the lock; who comes second gives it back. What is published
- * is zeroed before, and stores stay in order (x86; WRITE_ONCE keeps the compiler from changing
+ * is complete before, and stores stay in order (x86; WRITE_ONCE keeps the compiler from changing
  * that).
  */
 #include "mm/chunk.h"
+#include "mm/area.h"
 #include "mm/pagetable.h"
 #include "mm/space.h"
 
@@ -57,7 +58,15 @@ static int ensure_dir_page(struct chunk **slot)
 	return 0;
 }
 
-static int ensure_records(struct chunk *c)
+/* The chunk at `va` is new: those of its pages that `a` has are its. */
+static void name_owner(struct alias_record *rec, vaddr_t va, struct area *a)
+{
+	for (unsigned i = 0; i < CHUNK_PAGES; i++, va += PAGE_SIZE)
+		if (va >= a->start && va < area_end(a))
+			rec[i].area = a;
+}
+
+static int ensure_records(struct chunk *c, vaddr_t va, struct area *a)
 {
 	struct alias_record *rec;
 	bool mine;
@@ -67,6 +76,7 @@ static int ensure_records(struct chunk *c)
 	rec = fresh(RECORDS_ORDER);
 	if (!rec)
 		return -ENOMEM;
+	name_owner(rec, va, a);
 	spin_lock(&chunk_lock);
 	mine = !c->rec;
 	if (mine)
@@ -92,7 +102,7 @@ static int ensure_table(struct chunk *c, vaddr_t va)
 	return err;
 }
 
-int chunk_ensure(vaddr_t va, u64 pages, bool tables)
+int chunk_ensure(struct area *a, vaddr_t va, u64 pages, bool tables)
 {
 	vaddr_t end = va + (pages << PAGE_SHIFT);
 
@@ -100,7 +110,7 @@ int chunk_ensure(vaddr_t va, u64 pages, bool tables)
 		int err = ensure_dir_page(&chunk_dir[(va - VMAP_BASE) >> CHUNK_SHIFT >> 8]);
 
 		if (!err)
-			err = ensure_records(chunk_of(va));
+			err = ensure_records(chunk_of(va), va, a);
 		if (!err && tables)
 			err = ensure_table(chunk_of(va), va);
 		if (err)
@@ -109,10 +119,31 @@ int chunk_ensure(vaddr_t va, u64 pages, bool tables)
 	return 0;
 }
 
+vaddr_t chunk_used_from(vaddr_t va, vaddr_t end)
+{
+	while (va < end) {
+		const struct chunk *c = chunk_of(va);
+		u64 step = (c ? 1ul : CHUNKS_PER_PAGE) << CHUNK_SHIFT;
+
+		if (c && READ_ONCE(c->rec))
+			return va;
+		va = ALIGN_DOWN(va, step) + step;
+	}
+	return end;
+}
+
 void chunk_set_owner(vaddr_t va, u64 pages, struct area *a)
 {
-	for (; pages--; va += PAGE_SIZE)
-		WRITE_ONCE(record_of(va)->area, a);
+	vaddr_t end = va + (pages << PAGE_SHIFT);
+
+	while ((va = chunk_used_from(va, end)) < end) {
+		u64 n = MIN(CHUNK_PAGES - chunk_page(va), (end - va) >> PAGE_SHIFT);
+		struct alias_record *rec = record_of(va);
+
+		for (u64 i = 0; i < n; i++)
+			WRITE_ONCE(rec[i].area, a);
+		va += n << PAGE_SHIFT;
+	}
 }
 
 void chunk_init(void)

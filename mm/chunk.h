@@ -5,6 +5,9 @@
  * address it is two loads to its chunk, one more to its entry or to the area that owns it: no walk
  * of page tables and no search of the tree on the common path.
  *
+ * A sparse area is not used by being reserved: only the chunks at its ends, which others may share,
+ * are made at once. The others can have no owner but it, and are made with its name in them.
+ *
  * The records lie in the direct map, two frames a chunk, found through a directory of pointers; not
  * in an array at a fixed address, so no entry of ours is needed to read what entries mean, and an
  * address nobody ever used is answered by a null pointer instead of a fault.
@@ -13,6 +16,7 @@
 #define MM_CHUNK_H
 
 #include "mm/alias.h"
+#include "mm/mmu_ops.h"
 
 #define CHUNK_SHIFT	21
 #define CHUNK_PAGES	512
@@ -66,13 +70,26 @@ static inline pte_t *entry_of(vaddr_t va)
 	return &chunk_of(va)->pte[chunk_page(va)];
 }
 
+/* What the level-1 entry of `va` is; 0 where there is no table. => no large page is mapped there */
+static inline u64 entry_value(vaddr_t va)
+{
+	const struct chunk *c = chunk_of(va);
+	const pte_t *table = c ? READ_ONCE(c->pte) : NULL;
+
+	return table ? entry_read(&table[chunk_page(va)]) : 0;
+}
+
+/* The first address from `va` on that has a record. => page aligned; `end`: none before it has */
+vaddr_t chunk_used_from(vaddr_t va, vaddr_t end);
+
 /*
- * chunk_ensure: records for [va, va + pages) exist afterwards, and if asked for, tables.
+ * chunk_ensure: records for [va, va + pages) exist afterwards, and if asked for, tables. Records
+ * made now name `a` as the owner of its pages.
  *   => any context; 0 or -ENOMEM (what was made stays, and will be used)
  */
-int chunk_ensure(vaddr_t va, u64 pages, bool tables) __must_check;
+int chunk_ensure(struct area *a, vaddr_t va, u64 pages, bool tables) __must_check;
 
-/* The records of [va, va + pages) name `a` (or nobody) as the owner. => their chunks exist */
+/* The records there are of [va, va + pages) name `a` (or nobody) as the owner. */
 void chunk_set_owner(vaddr_t va, u64 pages, struct area *a);
 
 /* Frames that records and the directory take; they are kept for good. */

@@ -147,6 +147,8 @@ void engine_clear_all(struct area *a)
 {
 	enum area_kind kind = word_kind(atomic_read(&a->word));
 	u64 page = (u64)a->large * LARGE_PAGES;
+	vaddr_t va = a->start + (page << PAGE_SHIFT),
+		end = a->start + ((u64)a->pages << PAGE_SHIFT);
 
 	for (u64 i = 0; i < a->large; i++)
 		engine_clear_large(a, i * LARGE_PAGES);
@@ -154,13 +156,11 @@ void engine_clear_all(struct area *a)
 		engine_clear(a, page, a->pages - page);
 		return;
 	}
-	for (; page < a->pages; page++) {
-		vaddr_t va = a->start + (page << PAGE_SHIFT);
-
+	for (va = chunk_used_from(va, end); va < end; va = chunk_used_from(va + PAGE_SIZE, end)) {
 		if (kind == AREA_IO)
 			engine_clear_leaf(va, 1);
-		else if (entry_read(entry_of(va)))
-			engine_clear(a, page, 1);
+		else if (entry_value(va))
+			engine_clear(a, (va - a->start) >> PAGE_SHIFT, 1);
 	}
 	a->stamp = shootdown_stamp();
 }
@@ -310,11 +310,11 @@ static const char *const unmap_call[AREA_KINDS] = {
 /* What a wrong address is told. */
 static __noreturn void refuse(vaddr_t va, enum area_kind kind)
 {
-	struct area *a = area_of(va);
 	const char *call = unmap_call[kind];
-	u64 w = a ? atomic_read(&a->word) : 0;
+	struct area copy, *a = &copy;
+	u64 w = area_find(va, a) ? atomic_read(&a->word) : area_word(AREA_FREE, 0, 0, NULL);
 
-	if (!a || (word_state(w) != AREA_LIVE && !a->unmapper))
+	if (word_state(w) == AREA_FREE || (word_state(w) != AREA_LIVE && !a->unmapper))
 		panic("%s of %#lx, where nothing is mapped", call, va);
 	if (word_state(w) != AREA_LIVE)
 		panic("%s of %#lx: double unmap of area '%s' %#lx+%u pages, unmapped by %pS before",

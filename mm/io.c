@@ -39,7 +39,7 @@ static int set_device(struct area *a, pfn_t first, unsigned prot, u64 *done)
 		vaddr_t va = a->start + (*done << PAGE_SHIFT);
 		int level = large && a->pages - *done >= LARGE_PAGES && large_fits(va) ? 2 : 1;
 		u64 v = (first.n + *done) << PAGE_SHIFT | pte_leaf_bits(prot, level);
-		int err = level == 1 ? chunk_ensure(va, 1, true) : 0;
+		int err = level == 1 ? chunk_ensure(a, va, 1, true) : 0;
 
 		large = level == 2;
 		if (!err)
@@ -66,7 +66,7 @@ static void *map_device(pfn_t first, u64 n, unsigned prot, const char *name, u64
 	}
 	a = large ? engine_large_area(n) : NULL;
 	if (!a)
-		a = park_get_aligned(n, 1, AREA_ANYWHERE);
+		a = park_get_aligned(n, 1, AREA_ANYWHERE, AREA_TABLES);
 	if (!a)
 		return NULL;
 	atomic_set(&a->word, area_word(AREA_CLEARED, AREA_IO, prot, NULL));

@@ -29,7 +29,7 @@ struct area *engine_large_area(u64 pages)
 	if (mmu->max_leaf_level < 2)
 		return NULL;
 	for (unsigned i = 0; i < LARGE_TRIES && pages >= LARGE_PAGES; i++) {
-		struct area *a = area_alloc(pages, LARGE_PAGES, r, false);
+		struct area *a = area_alloc(pages, LARGE_PAGES, r, AREA_RECORDS);
 		u64 page = 0;
 
 		if (!a)

@@ -151,10 +151,10 @@ static void wait_for_drains(void)
  */
 #define GET_TRIES 64
 
-struct area *park_get_aligned(u64 pages, u64 align, struct area_range r)
+struct area *park_get_aligned(u64 pages, u64 align, struct area_range r, enum area_backing backing)
 {
 	u64 room = (r.hi - r.lo) >> PAGE_SHIFT; /* more than that no purge can find */
-	struct area *a = area_alloc(pages, align, r, true);
+	struct area *a = area_alloc(pages, align, r, backing);
 
 	for (unsigned tries = 0; !a && MAX(pages, align) <= room && tries < GET_TRIES; tries++) {
 		u64 before = area_freed();
@@ -163,7 +163,7 @@ struct area *park_get_aligned(u64 pages, u64 align, struct area_range r)
 		make_room();
 		wait_for_drains();
 		came = area_freed() != before; /* not what the next line gives back, failing */
-		a = area_alloc(pages, align, r, true);
+		a = area_alloc(pages, align, r, backing);
 		if (!came)
 			break;
 	}
@@ -179,7 +179,7 @@ struct area *park_get_aligned(u64 pages, u64 align, struct area_range r)
 static void carve_more(struct park *p, u64 pages)
 {
 	for (u64 n = pages; n + pages <= BATCH_PAGES; n += pages) {
-		struct area *a = area_alloc(pages, 1, AREA_ANYWHERE, true);
+		struct area *a = area_alloc(pages, 1, AREA_ANYWHERE, AREA_TABLES);
 
 		if (!a)
 			return;
@@ -201,7 +201,7 @@ struct area *park_get(u64 pages)
 		if (a)
 			return a;
 	}
-	a = park_get_aligned(pages, 1, AREA_ANYWHERE);
+	a = park_get_aligned(pages, 1, AREA_ANYWHERE, AREA_TABLES);
 	if (a && ready && pages <= BATCH_PAGES / 2)
 		carve_more(p, pages);
 	return a;

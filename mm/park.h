@@ -81,8 +81,12 @@ static __always_inline void park_push(atomic_t *list, struct area *a)
  */
 struct area *park_get(u64 pages) __must_check;
 
-/* The same for addresses of a certain kind, always from the tree (mm/area.h). */
-struct area *park_get_aligned(u64 pages, u64 align, struct area_range r) __must_check;
+/*
+ * The same for addresses of a certain kind, always from the tree (mm/area.h).
+ *   => backing: AREA_TABLES, unless there are more than PARK_MAX_PAGES
+ */
+struct area *park_get_aligned(u64 pages, u64 align, struct area_range r,
+			      enum area_backing backing) __must_check;
 
 /*
  * park_cleared: area `a` is CLEARED, its entries gone, its stamp set: it waits until every CPU has

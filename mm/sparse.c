@@ -6,6 +6,10 @@
  * tick, nobody is disturbed. Otherwise one flush of exactly the range that is mapped is enough,
  * for the rest of the area stays unmapped.
  *
+ * Addresses alone cost next to nothing: tables and records are made where pages are mapped, and
+ * when. So an area may be as large as its user likes. (One that is small enough to be parked
+ * afterwards has its tables at once, for the next user of its addresses expects them.)
+ *
  * An area is one caller's at a time, so its entries need no lock: they themselves say what is
  * mapped.
  */
@@ -21,7 +25,8 @@ void *vm_area_reserve(u64 pages, u64 align, const char *name)
 		printk("mm: vm_area_reserve of %lu pages aligned to %lu\n", pages, align);
 		return NULL;
 	}
-	a = park_get_aligned(pages, align, AREA_ANYWHERE);
+	a = park_get_aligned(pages, align, AREA_ANYWHERE,
+			     pages > PARK_MAX_PAGES ? AREA_BARE : AREA_TABLES);
 	if (!a)
 		return NULL;
 	engine_publish(a, AREA_SPARSE, 0, name, CALLER(), NULL);
@@ -38,7 +43,7 @@ static struct area *range_of(void *va, u64 page, u64 n, bool mapped)
 	    word_kind(w) != AREA_SPARSE || !n || n > a->pages || page > a->pages - n)
 		return NULL;
 	for (u64 i = page; i < page + n; i++)
-		if (!!entry_read(entry_of(a->start + (i << PAGE_SHIFT))) != mapped)
+		if (!!entry_value(a->start + (i << PAGE_SHIFT)) != mapped)
 			return NULL;
 	return a;
 }
@@ -58,6 +63,9 @@ int vm_area_map(void *va, u64 page, struct frame *const *f, u64 n, unsigned prot
 
 	if (!a)
 		return refused("map", va, page, n);
+	err = chunk_ensure(a, a->start + (page << PAGE_SHIFT), n, true);
+	if (err)
+		return err;
 	if (a->stamp && !shootdown_covered(a->stamp)) {
 		gather_begin(&g);
 		gather_add(&g, a->start + (page << PAGE_SHIFT), n, a->stamp);

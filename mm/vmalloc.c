@@ -210,7 +210,7 @@ static __noinline void *alloc_any(u64 bytes, u64 align, const char *name, u64 ma
 	if (!size_ok(name, bytes, align))
 		return NULL;
 	if (align > PAGE_SIZE)
-		a = park_get_aligned(pages, align >> PAGE_SHIFT, SMALL_RANGE);
+		a = park_get_aligned(pages, align >> PAGE_SHIFT, SMALL_RANGE, AREA_TABLES);
 	else
 		a = pages <= PARK_MAX_PAGES && !lazy_poison() ? park_pop(this_park(), pages) : NULL;
 	if (!a)
@@ -324,7 +324,8 @@ void *vmalloc_huge(u64 bytes)
 	if (!page)
 		return alloc(bytes, 1, "vmalloc_huge", CALLER());
 	/* The guard needs no table: one there would be in the way of the next large page. */
-	if ((page < pages && chunk_ensure(a->start + (page << PAGE_SHIFT), pages - page, true)) ||
+	if ((page < pages &&
+	     chunk_ensure(a, a->start + (page << PAGE_SHIFT), pages - page, true)) ||
 	    fill(a, page, pages)) {
 		free_large(a);
 		a->large = 0;

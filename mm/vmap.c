@@ -68,9 +68,10 @@ bool find_vm_area(const void *va, struct area *copy)
 {
 	const struct area *a = area_of((vaddr_t)va);
 
-	if (!a)
+	if (a)
+		*copy = *a;
+	else if (!area_find((vaddr_t)va, copy)) /* a hole of a sparse area has no records */
 		return false;
-	*copy = *a;
 	return word_state(atomic_read(&copy->word)) == AREA_LIVE &&
 	       (vaddr_t)va - copy->start < (u64)copy->pages << PAGE_SHIFT;
 }

@@ -64,9 +64,10 @@ void iounmap(void *va);
 int vm_protect(void *va, unsigned prot) __must_check;
 
 /*
- * Sparse areas: addresses first, pages later. vm_area_map puts n frames at page `page` of it;
- * vm_area_unmap takes n pages away, all of which must be mapped. What is taken away is flushed when
- * its address is used again, not before; vm_area_free ends all.
+ * Sparse areas: addresses first, pages later. vm_area_reserve takes hardly any memory, however many
+ * pages. vm_area_map puts n frames at page `page` of it; vm_area_unmap takes n pages away, all of
+ * which must be mapped. What is taken away is flushed when its address is used again, not before;
+ * vm_area_free ends all.
  *   => align: in pages, a power of two
  *   => _map: 0, -EINVAL (outside the area, or some page is mapped already, or a frame may not be),
  *      -ENOMEM, with nothing changed; _unmap: 0 or -EINVAL

@@ -3,7 +3,7 @@
  * mm/area.c against mm/area.h, and against a model that is too simple to be wrong: a sorted array
  * of what is taken. The model says which address the next allocation must get.
  */
-// links: mm/[!a]*.c mm/al*.c mm/area_*.c mm/as*.c tests/host/sim*.c
+// links: mm/*.c tests/host/sim*.c
 #include "mm/check.h"
 #include "mm/chunk.h"
 #include "mm/frame.h"
@@ -25,7 +25,7 @@ static unsigned nr_taken;
 /* Anywhere, with no tables: nothing is mapped here. */
 static struct area *alloc(u64 pages, u64 align)
 {
-	return area_alloc(pages, align, AREA_ANYWHERE, false);
+	return area_alloc(pages, align, AREA_ANYWHERE, AREA_RECORDS);
 }
 
 static enum area_state state(const struct area *a)
@@ -198,20 +198,21 @@ static void test_range(void)
 	struct area *a, *b, *c;
 
 	sim_boot(&(struct sim_config){0});
-	a = area_alloc(3, 1, r, true);
+	a = area_alloc(3, 1, r, AREA_TABLES);
 	ok(a && a->start == r.lo && a->pte && a->alias == alias_of(a->start), "at its start");
-	b = area_alloc(3, 1, r, true);
+	b = area_alloc(3, 1, r, AREA_TABLES);
 	ok(b && b->start == r.lo + 4 * PAGE_SIZE && b->pte == a->pte + 4, "and to its end");
-	ok(!area_alloc(1, 1, r, true), "then it is full");
+	ok(!area_alloc(1, 1, r, AREA_TABLES), "then it is full");
 	c = alloc(1, 1);
 	is_u64(c->start, VMAP_BASE, "not so the rest");
 	area_free(a);
-	ok(!area_alloc(4, 1, r, false), "a guard belongs to it");
-	ok(!area_alloc(1, 512, (struct area_range){r.lo + PAGE_SIZE, r.hi}, false), "so alignment");
-	a = area_alloc(2, 2, (struct area_range){r.lo + PAGE_SIZE, r.hi + GiB}, false);
+	ok(!area_alloc(4, 1, r, AREA_RECORDS), "a guard belongs to it");
+	ok(!area_alloc(1, 512, (struct area_range){r.lo + PAGE_SIZE, r.hi}, AREA_RECORDS),
+	   "so alignment");
+	a = area_alloc(2, 2, (struct area_range){r.lo + PAGE_SIZE, r.hi + GiB}, AREA_RECORDS);
 	is_u64(a->start, r.hi, "the next aligned hole");
 	area_free(c);
-	c = area_alloc(512, 1, (struct area_range){VMAP_BASE + PAGE_SIZE, VMAP_END}, true);
+	c = area_alloc(512, 1, (struct area_range){VMAP_BASE + PAGE_SIZE, VMAP_END}, AREA_TABLES);
 	ok(c->start == VMAP_BASE + PAGE_SIZE && !c->pte, "across two tables there is no pointer");
 	area_free(a);
 	area_free(b);

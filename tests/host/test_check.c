@@ -287,7 +287,7 @@ static void test_lists(void)
 	damage(&parks[1].class[1].ready.v, (u64)lazy, "a cleared area is on two lists");
 	damage(&parks[0].class[2].cleared.v, (u64)lazy, "an area is in another size's class");
 	damage(&parks[0].lazy.v, (u64)lazy, "an area that is not listed is on the lazy list");
-	a = area_alloc(1, 1, AREA_ANYWHERE, false);
+	a = area_alloc(1, 1, AREA_ANYWHERE, AREA_RECORDS);
 	ok(mm_check(false), "found: a cleared area that nobody will free");
 	area_free(a);
 	lazy_set_policy(LAZY_PTE);

@@ -64,7 +64,7 @@ static void test_sentences(void)
 	says(sim_image.end, "image|no section");
 	says(sim_image.stack_guard + 8, "guard|overflowed");
 	says(~0ull, "no region");
-	a = area_alloc(1, 1, AREA_ANYWHERE, false); /* not named yet */
+	a = area_alloc(1, 1, AREA_ANYWHERE, AREA_RECORDS); /* not named yet */
 	mm_describe(a->start, text, sizeof(text));
 	ok(!strstr(text, "(null)"), "an area in the making: %s", text);
 	area_free(a);

@@ -102,7 +102,7 @@ static const struct call calls[] = {
 	{"vmalloc_huge", map_huge, vfree, 30},
 	{"vmap_stack_alloc", map_stack, vmap_stack_free, 20},
 	{"vm_area_reserve", map_sparse, vm_area_free, 4},
-	{"vm_area_map", map_in_sparse, unmap_in_sparse, 0},
+	{"vm_area_map", map_in_sparse, unmap_in_sparse, 4},
 };
 
 static const struct call *call;

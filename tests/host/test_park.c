@@ -3,7 +3,7 @@
  * mm/park.c against mm/park.h: CPUs take and give areas, others empty their lists, interrupts come
  * in between; no area is given twice and none is lost. Every area is signed by whoever has it.
  */
-// links: mm/[!a]*.c mm/al*.c mm/area_*.c mm/as*.c tests/host/sim*.c
+// links: mm/*.c tests/host/sim*.c
 #include "mm/check.h"
 #include "mm/lazy.h"
 #include "mm/park.h"

@@ -4,7 +4,7 @@
  * turn, no addresses, a platform that refuses an entry, and no interrupts, so that nobody can be
  * asked to forget.
  */
-// links: mm/[!a]*.c mm/al*.c mm/area_*.c mm/as*.c tests/host/sim*.c
+// links: mm/*.c tests/host/sim*.c
 #include "mm/check.h"
 #include "mm/pagetable.h"
 #include "mm/park.h"

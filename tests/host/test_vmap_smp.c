@@ -4,7 +4,7 @@
  * access. Besides what the simulator watches at every write of an entry, a CPU looks after its own
  * purge whether any TLB still maps a frame that it alone had mapped.
  */
-// links: mm/[!a]*.c mm/al*.c mm/area_*.c mm/as*.c tests/host/sim*.c
+// links: mm/*.c tests/host/sim*.c
 #include "mm/check.h"
 #include "mm/frame.h"
 #include "mm/lazy.h"

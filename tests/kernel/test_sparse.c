@@ -5,6 +5,9 @@
  * same area shows the new frame on every CPU, though nothing was flushed when the old one went.
  */
 #include "kernel/errno.h"
+#include "kernel/string.h"
+#include "mm/check.h"
+#include "mm/describe.h"
 #include "mm/vmap.h"
 #include "tests/kernel/laziness.h"
 #include "tests/kernel/support.h"
@@ -44,6 +47,59 @@ KTEST(sparse, pages_come_and_go)
 	for (unsigned i = 0; i < 8; i++)
 		EXPECT_EQ(frame_aliases(pages[i]), 0);
 	frame_free_many(pages, 8);
+}
+
+#define BIG_PAGES (64 * GiB >> PAGE_SHIFT)
+#define FAR_PAGES (9 * GiB >> PAGE_SHIFT)
+#define NR_FAR	  ((BIG_PAGES - 1) / FAR_PAGES + 1)
+
+/*
+ * Records and tables for all of it would take 3 frames for each 2 MiB, 384 MiB. A page far from all
+ * others takes 5: records, their place in the directory, tables of levels 1 and 2; both ends of the
+ * area, and the area, may be the first of their kind.
+ */
+KTEST(sparse, many_gib_cost_what_is_mapped)
+{
+	static const char told[] =
+		"hole: nothing is mapped at page 1310720 of live area '64 GiB' (sparse)";
+	u64 before, reserved, mapped;
+	char text[200];
+	u8 *area;
+
+	if (!take_frames(pages, NR_FAR))
+		return;
+	before = frame_free_total();
+	area = vm_area_reserve(BIG_PAGES, 1, "64 GiB");
+	EXPECT(area, "no area");
+	if (!area)
+		return;
+	reserved = frame_free_total();
+	EXPECT(before - reserved <= 12, "to reserve it took %lu frames", before - reserved);
+	for (u64 i = 0; i < NR_FAR; i++)
+		EXPECT_EQ(vm_area_map(area, i * FAR_PAGES, pages + i, 1, VM_W), 0);
+	mapped = frame_free_total();
+	EXPECT(reserved - mapped <= 5 * NR_FAR, "to map %lu pages in it took %lu", NR_FAR,
+	       reserved - mapped);
+	for (u64 i = 0; i < NR_FAR; i++) {
+		u8 *at = area + i * FAR_PAGES * PAGE_SIZE;
+
+		EXPECT(!probe_write(at, (u8)(0x40 + i)), "page %lu", i * FAR_PAGES);
+		EXPECT_EQ(*byte_of(pages[i]), 0x40 + i);
+		EXPECT(probe_read(at + PAGE_SIZE, NULL), "a hole could be read");
+		EXPECT_EQ(vmalloc_to_frame(at), pages[i]);
+	}
+	EXPECT(probe_read(area + 5 * GiB, NULL), "a hole far from all could be read");
+	mm_describe((vaddr_t)area + 5 * GiB, text, sizeof(text));
+	text[strlen(told)] = '\0';
+	EXPECT(!strcmp(text, told), "it is told: %s", text);
+	EXPECT_EQ(-vm_area_unmap(area, 5 * GiB >> PAGE_SHIFT, 1), EINVAL);
+	EXPECT_EQ(mm_check(false), 0);
+	vm_area_free(area);
+	vm_unmap_aliases();
+	for (u64 i = 0; i < NR_FAR; i++)
+		EXPECT_EQ(frame_aliases(pages[i]), 0);
+	EXPECT_EQ(mm_check(false), 0);
+	frame_free_many(pages, NR_FAR);
 }
 
 KTEST(sparse, areas_are_aligned)
