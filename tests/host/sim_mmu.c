@@ -125,6 +125,8 @@ static void write_entry(pfn_t table, unsigned slot, pte_t e)
 	KASSERT(w->level > 0, "write to table %#lx, which is attached nowhere", table.n);
 	KASSERT(pte_present(e) || !e.v, "entry of %#lx: %#lx is neither present nor zero", va, e.v);
 	KASSERT(!pte_present(e) || !pte_writable(e) || !pte_executable(e), "%#lx: W and X", va);
+	if (pte_present(e) && w->level == 1 && in_vmap_area(va) && sim_is_ram(pte_addr(e, 1)))
+		check_frame(va, e.v);
 	if (pte_present(e) && !pte_present(old)) {
 		cpumask_t m = {sim_tlb_holders(va, w->level == 2 ? PT_ENTRIES : 1).bits &
 			       sim_online().bits & walkers(va, table)};
@@ -132,8 +134,6 @@ static void write_entry(pfn_t table, unsigned slot, pte_t e)
 		KASSERT(!m.bits, "%#lx is mapped anew, but CPUs %#lx remember its last mapping", va,
 			m.bits);
 	}
-	if (pte_present(e) && w->level == 1 && in_vmap_area(va) && sim_is_ram(pte_addr(e, 1)))
-		check_frame(va, e.v);
 	for (unsigned cpu = 0; sim.remember && pte_present(old) && cpu < nr_cpus; cpu++)
 		if (can_walk(cpu, va, table))
 			sim_tlb_fill(cpu, va, w->level, old);
