@@ -116,8 +116,8 @@ bool frame_valid(pfn_t pfn);
 /*
  * frame_alloc: 2^order consecutive frames, aligned to their size.
  *   => any context; NULL if there are none, or order > FRAME_MAX_ORDER; what other CPUs hold in
- *      their caches (at most 511 frames each) is not looked for; what is held back (hold=on) is, and
- *      where one may wait, all CPUs are made to forget it
+ *      their caches (at most 511 frames each) is not looked for; what is held back (hold=on) is,
+ *      and where one may wait, all CPUs are made to forget it
  */
 struct frame *frame_alloc(unsigned order, unsigned flags) __must_check;
 

@@ -125,7 +125,8 @@ static void write_entry(pfn_t table, unsigned slot, pte_t e)
 	KASSERT(w->level > 0, "write to table %#lx, which is attached nowhere", table.n);
 	KASSERT(pte_present(e) || !e.v, "entry of %#lx: %#lx is neither present nor zero", va, e.v);
 	KASSERT(!pte_present(e) || !pte_writable(e) || !pte_executable(e), "%#lx: W and X", va);
-	if (pte_present(e) && w->level == 1 && in_vmap_area(va) && sim_is_ram(pte_addr(e, 1)))
+	if (sim_mm_is_up && pte_present(e) && w->level == 1 && in_vmap_area(va) &&
+	    sim_is_ram(pte_addr(e, 1)))
 		check_frame(va, e.v);
 	if (pte_present(e) && !pte_present(old)) {
 		cpumask_t m = {sim_tlb_holders(va, w->level == 2 ? PT_ENTRIES : 1).bits &
