@@ -125,9 +125,6 @@ static void write_entry(pfn_t table, unsigned slot, pte_t e)
 	KASSERT(w->level > 0, "write to table %#lx, which is attached nowhere", table.n);
 	KASSERT(pte_present(e) || !e.v, "entry of %#lx: %#lx is neither present nor zero", va, e.v);
 	KASSERT(!pte_present(e) || !pte_writable(e) || !pte_executable(e), "%#lx: W and X", va);
-	if (sim_mm_is_up && pte_present(e) && w->level == 1 && in_vmap_area(va) &&
-	    sim_is_ram(pte_addr(e, 1)))
-		check_frame(va, e.v);
 	if (pte_present(e) && !pte_present(old)) {
 		cpumask_t m = {sim_tlb_holders(va, w->level == 2 ? PT_ENTRIES : 1).bits &
 			       sim_online().bits & walkers(va, table)};
@@ -166,6 +163,9 @@ static void sim_set_leaf(pfn_t table, unsigned slot, pte_t e)
 	KASSERT(!pte_present(e) || !pte_writable(e) || !in_user_half(slot_va(w, slot)) ||
 			frame_is_memory(pfn_frame(paddr_to_pfn(e.v & PTE_ADDR))),
 		"%#lx maps what is nobody's memory (%#lx)", slot_va(w, slot), e.v);
+	if (sim.deferred && sim_mm_is_up && w->level == 1 && in_vmap_area(slot_va(w, slot)) &&
+	    pte_present(e) && sim_is_ram(pte_addr(e, 1)))
+		check_frame(slot_va(w, slot), e.v); /* it may be a run's */
 	issue_entry(table, slot, e);
 }
 
@@ -194,6 +194,7 @@ void entry_write(pte_t *e, u64 v)
 {
 	sim_full_barrier();
 	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
+	check_frame(leaf_va(e), v);
 	write_entry(table_of(e), slot_of(e), (pte_t){v});
 }
 
