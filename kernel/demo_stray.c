@@ -8,6 +8,7 @@
 #include "kernel/errno.h"
 #include "kernel/printk.h"
 #include "kernel/stray.h"
+#include "kernel/time.h"
 #include "mm/check.h"
 
 #define OTHERS 200
@@ -22,10 +23,15 @@ static const char *answer(const struct stray_result *r)
 /* => 0 if it went as `purge` lets it go */
 static int show(const char *who, enum stray_mapping how, enum purge_policy purge)
 {
+	const struct stray_setup setup = {purge, LAZY_PTE, OTHERS};
 	struct stray_result r;
-	int err = stray_experiment(how, purge, OTHERS, &r);
+	int err = stray_begin(&setup);
 	bool strays = purge == PT_PURGE_NONE;
 
+	if (!err) {
+		err = stray_pin(how, &r);
+		stray_end();
+	}
 	if (err) {
 		printk("%s: purge=%s: no memory (error %d)\n", who, pt_purge_policy_name(purge),
 		       err);
@@ -36,7 +42,7 @@ static int show(const char *who, enum stray_mapping how, enum purge_policy purge
 	if (r.err)
 		printk(" (%d)", r.err);
 	printk("\n%s:             cost: %lu lazy entries cleared, %lu hypercalls with %lu entries, %lu us%s\n",
-	       who, r.purged, r.hypercalls, r.entries, r.us,
+	       who, r.purged, r.hypercalls, r.entries, tsc_to_us(r.ticks),
 	       r.err ? ", printing the reason included" : "");
 	if (mm_check(false) || !r.tables || !!r.mapped != strays)
 		return -EIO;

@@ -103,7 +103,7 @@ static int make_space(struct frame *const *f, struct stray_result *res)
 
 	if (!err) {
 		res->err = aspace_load(as);
-		res->us = tsc_to_us(tsc_now() - start);
+		res->ticks = tsc_now() - start;
 		res->hypercalls = hypercalls() - calls;
 		res->entries = counter_sum(CNT_xen_mmu_entry) - entries;
 		res->purged = purged() - cleared;
@@ -115,43 +115,53 @@ static int make_space(struct frame *const *f, struct stray_result *res)
 	return err;
 }
 
-static int run(enum stray_mapping how, unsigned others, struct stray_result *res)
+int stray_pin(enum stray_mapping how, struct stray_result *res)
 {
-	struct frame *f[PAGES], *other = frame_alloc(0, 0);
-	int err = other ? frame_alloc_many(f, PAGES, 0) : -ENOMEM;
-	bool used = !err && leave_others(other, others);
+	struct frame *f[PAGES];
+	int err = frame_alloc_many(f, PAGES, 0);
+	bool used = !err;
 
+	*res = (struct stray_result){0};
 	for (unsigned b = 0; used && b < BUFFERS; b++)
 		used = use(how, f + b * BUFFER_PAGES, BUFFER_PAGES);
 	if (!err)
 		frame_free_many(f, PAGES);
-	err = used ? make_space(f, res) : -ENOMEM;
-	vm_unmap_aliases();
-	if (other)
-		frame_free(other, 0);
-	return err;
+	return used ? make_space(f, res) : -ENOMEM;
 }
 
-int stray_experiment(enum stray_mapping how, enum purge_policy purge, unsigned others,
-		     struct stray_result *res)
-{
-	enum purge_policy was_purge = pt_purge_policy();
-	bool poison = lazy_poison(), hold = frame_hold(); /* with these no alias is left behind */
-	struct lazy_stats was;
-	int err;
+static struct {
+	enum purge_policy purge;
+	struct lazy_stats lazy;
+	bool poison, hold;
+	struct frame *other;
+} was;
 
-	*res = (struct stray_result){0};
-	lazy_stats(&was);
+int stray_begin(const struct stray_setup *setup)
+{
+	was.purge = pt_purge_policy();
+	was.poison = lazy_poison(); /* with these two no alias is left behind */
+	was.hold = frame_hold();
+	lazy_stats(&was.lazy);
 	lazy_set_max(~0ul); /* no purge may come between */
-	lazy_set_policy(LAZY_PTE);
+	lazy_set_policy(setup->lazy);
 	lazy_set_poison(false);
 	frame_set_hold(false);
-	pt_set_purge_policy(purge);
-	err = run(how, others, res);
-	pt_set_purge_policy(was_purge);
-	frame_set_hold(hold);
-	lazy_set_poison(poison);
-	lazy_set_policy(was.policy);
-	lazy_set_max(was.max_pages);
-	return err;
+	pt_set_purge_policy(setup->purge);
+	was.other = frame_alloc(0, 0);
+	if (was.other && leave_others(was.other, setup->others))
+		return 0;
+	stray_end();
+	return -ENOMEM;
+}
+
+void stray_end(void)
+{
+	pt_set_purge_policy(was.purge);
+	vm_unmap_aliases();
+	if (was.other)
+		frame_free(was.other, 0);
+	frame_set_hold(was.hold);
+	lazy_set_poison(was.poison);
+	lazy_set_policy(was.lazy.policy);
+	lazy_set_max(was.lazy.max_pages);
 }

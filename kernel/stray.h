@@ -22,16 +22,23 @@ struct stray_result {
 	/* from the making of the space until it was loaded */
 	u64 hypercalls, entries; /* and the page-table entries they changed; natively 0 */
 	u64 purged;		 /* lazy entries that were cleared */
-	u64 us;
+	u64 ticks;		 /* of the TSC */
+};
+
+struct stray_setup {
+	enum purge_policy purge; /* page tables are made under it */
+	enum lazy_policy lazy;	 /* buffers are unmapped under it */
+	unsigned others; /* so many more areas lie about lazily, of no concern to the tables */
 };
 
 /*
- * stray_experiment: with page tables made under `purge`, policy pte, and `others` more areas lying
- * about lazily, of no concern to the tables.
- *   => thread context, IRQs on; this CPU runs on no address space
- *   => 0; -ENOMEM
+ * stray_begin: what was set before is kept for stray_end(). Both are for one experiment at a time.
+ *   => thread context, IRQs on; this CPU runs on no address space; 0 or -ENOMEM
+ * stray_pin: buffers are used and freed, and a space made, loaded and destroyed.
+ *   => as stray_begin
  */
-int stray_experiment(enum stray_mapping how, enum purge_policy purge, unsigned others,
-		     struct stray_result *res) __must_check;
+int stray_begin(const struct stray_setup *setup) __must_check;
+int stray_pin(enum stray_mapping how, struct stray_result *res) __must_check;
+void stray_end(void);
 
 #endif
