@@ -57,11 +57,16 @@ static int read_memory(struct boot_info *bi, const struct start_info *si, phys_r
 
 static int read_module(struct boot_info *bi, const struct start_info *si, const char **why)
 {
-	u64 start = si->flags & SIF_MOD_START_PFN ? si->mod_start << PAGE_SHIFT
-						  : si->mod_start - IMAGE_BASE;
+	bool by_pfn = si->flags & SIF_MOD_START_PFN;
 	struct boot_module *m;
 
-	return si->mod_len ? boot_info_add_module(bi, start, si->mod_len, &m, why) : 0;
+	if (!si->mod_len)
+		return 0;
+	if (by_pfn ? si->mod_start >= BOOT_PHYS_LIMIT >> PAGE_SHIFT : si->mod_start < IMAGE_BASE)
+		return boot_refuse(why, -EINVAL, "the module lies outside of memory");
+	return boot_info_add_module(
+		bi, by_pfn ? si->mod_start << PAGE_SHIFT : si->mod_start - IMAGE_BASE, si->mod_len,
+		&m, why);
 }
 
 int boot_info_from_xen(struct boot_info *bi, paddr_t pa, phys_reader read, const char **why)

@@ -53,6 +53,21 @@ def pvh():
     yield "qemu", head + MEMORY_MAP + module + b"initrd\0" + b'run="test; check"\0'
 
 
+def xen_start():
+    """What Xen hands a PV guest (Xen's xen.h, struct start_info), from address 0x10 on (fuzz_xen_start.c)."""
+    window = 0xFFFFFFFF80000000
+    size = 32 + 12 * 8 + 1024 + 2 * 8
+    frames = struct.pack("<16Q", *(2**64 - 1 if pfn in (5, 6, 15) else 0x8000 + pfn * 5 % 16 for pfn in range(16)))
+
+    def head(flags, module):
+        info = struct.pack("<32sQQIxxxxQIxxxxQIxxxx", b"xen-3.0-x86_64", 16, 0x7000, flags, 0, 0, 0, 0)
+        info += struct.pack("<QQQQQ", window + 0x3000, 7, window + 0x10 + size, module, 0x1000)
+        return info + struct.pack("<1024sQQ", b'run="test; check"', 0, 0) + frames
+
+    yield "mapped", head(3, window + 0x2000)
+    yield "by_pfn", head(8, 0x123)
+
+
 def cmdline():
     for name, key, line in (
         ("plain", "lazy", "lazy=off directmap=64M"),
@@ -100,7 +115,7 @@ def psf():
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for target in (multiboot2, pvh, cmdline, acpi, psf):
+    for target in (multiboot2, pvh, xen_start, cmdline, acpi, psf):
         directory = pathlib.Path(sys.argv[1], target.__name__)
         directory.mkdir(parents=True, exist_ok=True)
         for name, data in target():
