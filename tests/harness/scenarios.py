@@ -29,11 +29,11 @@ CTRL_C, TAB, UP, BACKSPACE = "\x03", "\t", "\x1b[A", "\x7f"
 ALL = []
 
 
-def scenario(function=None, *, needs=("run",), alone=False):
+def scenario(function=None, *, needs=("run",), alone=False, into=ALL):
     """Registers a test, with the sets of tools/packages.txt it needs; alone: it measures time."""
     def register(test):
         test.needs, test.alone = needs, alone
-        ALL.append(test)
+        into.append(test)
         return test
     return register(function) if function else register
 

@@ -24,6 +24,7 @@ from typing import Callable, NamedTuple
 import domains
 import matrix
 import scenarios
+import scenarios_xen
 import selftest
 import tap
 import xen
@@ -150,24 +151,27 @@ def needs_of(machine):
     return ("iso", "bochs" if machine.door == "bochs" else "run", *(["uefi"] if "uefi" in machine.door else []))
 
 
-def boot_jobs(settings, bochs):
-    def job(machine):
-        name = f"boot/{matrix.name(machine)}"
+def boot_job(settings, name, machine):
+    def run():
+        booted = machine._replace(append=f'{machine.append} run="{matrix.commands(machine)}"')
+        with Guest(booted, settings.build, settings.log(name)) as guest:
+            guest.must_pass(matrix.TIMEOUT)
+            scenarios.check_boot(guest, machine)
+    return Job(name, run, needs_of(machine))
 
-        def run():
-            booted = machine._replace(append=f'run="{matrix.commands(machine)}"')
-            with Guest(booted, settings.build, settings.log(name)) as guest:
-                guest.must_pass(matrix.TIMEOUT)
-                scenarios.check_boot(guest, machine)
-        return Job(name, run, needs_of(machine))
-    return [job(machine) for machine in matrix.BOOTS if (machine.door == "bochs") == bochs]
+
+def boot_jobs(settings, bochs):
+    return [boot_job(settings, f"boot/{matrix.name(machine)}", machine)
+            for machine in matrix.BOOTS if (machine.door == "bochs") == bochs]
+
+
+def scenario_job(settings, part, scenario):
+    name = f"{part}/{scenario.__name__}"
+    return Job(name, lambda: scenario(settings.build, settings.log(name)), scenario.needs, scenario.alone)
 
 
 def scenario_jobs(settings):
-    def job(scenario):
-        name = f"scenario/{scenario.__name__}"
-        return Job(name, lambda: scenario(settings.build, settings.log(name)), scenario.needs, scenario.alone)
-    return [job(scenario) for scenario in scenarios.ALL]
+    return [scenario_job(settings, "scenario", scenario) for scenario in scenarios.ALL]
 
 
 def suites_job(settings, name, machine):
@@ -189,7 +193,11 @@ def kernel_jobs(settings):
 
 
 def xen_jobs(settings):
-    return [suites_job(settings, matrix.name(machine), machine) for machine in matrix.XEN]
+    def name(kind, machine):
+        return "-".join([f"xen/{kind}-{machine.smp}cpu", machine.mem, machine.cpu, *machine.append.split()])
+    return [*(suites_job(settings, name("suites", machine), machine) for machine in matrix.XEN),
+            *(boot_job(settings, name("boot", machine), machine) for machine in matrix.XEN_BOOTS),
+            *(scenario_job(settings, "xen", scenario) for scenario in scenarios_xen.ALL)]
 
 
 def domu_jobs(settings):

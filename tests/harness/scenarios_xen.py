@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""As scenarios.py, with the kernel as Xen's first domain: a person at the prompt, wrong words on the command
+line, panics, and that a crash of the whole domain is no success.
+
+Xen's own lines come on the same port; none of these tests minds them.
+"""
+
+import functools
+import re
+
+import scenarios
+from guest import PROMPT, Failed, Guest
+from machine import Machine
+from scenarios import ANSWER_TIMEOUT, BOOT_TIMEOUT, CTRL_C, need
+
+ALL = []
+CRASH_TIMEOUT = 60  # seconds; Xen waits five of them before it resets the machine
+
+scenario = functools.partial(scenarios.scenario, needs=("run", "xen"), into=ALL)
+
+
+def dom0(append="", smp=2, mem="64M", cpu="max"):
+    return Machine("xen", smp=smp, mem=mem, cpu=cpu, append=append)
+
+
+@scenario
+def commands(build, log):
+    with Guest(dom0(), build, log) as guest:
+        guest.expect(PROMPT, BOOT_TIMEOUT)
+        for name in ("help", "info", "cpus", "mem", "maps", "lazy", "purge", "stats", "check", "demo stale", "demo lazy",
+                     "trace dump 5", "vmallocinfo", "aliases 0x300", "pt 0xffffffff80100000"):
+            need(guest.command(name, ANSWER_TIMEOUT).strip(), f"'{name}' prints nothing")
+        need(re.search(r"xen_mmu\w* +[1-9]", guest.command("stats xen*", ANSWER_TIMEOUT)), "no hypercalls are counted")
+        guest.send("test\r")
+        guest.expect("ok 1 ", ANSWER_TIMEOUT)
+        guest.send(CTRL_C)
+        guest.expect("interrupted", ANSWER_TIMEOUT)
+        guest.expect(PROMPT, ANSWER_TIMEOUT)
+        need(" 0 faults" in guest.command("check", ANSWER_TIMEOUT), "an interrupted test leaves faults behind")
+        guest.send("exit\r")
+        guest.must_pass(ANSWER_TIMEOUT)
+
+
+@scenario
+def run_without_terminal(build, _):
+    status, output = scenarios.make_run(build, "mem\ncheck\n", target="run-xen", SMP=2)
+    need(status == 0 and "frames:" in output and " 0 faults" in output, f"two lines: status {status}\n{output}")
+    # A command's failure becomes make's, and quotes and commas reach the kernel.
+    status, output = scenarios.make_run(build, "", target="run-xen", APPEND="run=\"test space,lazy; exit '7'\"", SMP=1)
+    need(status != 0 and "LAZYMAP: FAIL 7" in output and "run: test space,lazy; exit '7'" in output,
+         f"exit 7: status {status}\n{output}")
+
+
+@scenario
+def panics(build, log):
+    """A panic ends the domain with failure, and its report says what it says on the bare machine."""
+    for way in ("null", "unmapped", "twice"):
+        with Guest(dom0(f'run="crash {way}"'), build, log) as guest:
+            need(not guest.wait(BOOT_TIMEOUT), f"crash {way} counts as success")
+            for pattern in ("PANIC on cpu 0", *scenarios.CRASHES[way]):
+                need(re.search(pattern, guest.text), f"crash {way}: no /{pattern}/ in the report")
+
+
+@scenario
+def crash_of_the_domain_is_a_failure(build, log):
+    """A stack overflow leaves no stack to report on: Xen crashes the domain, and resets the machine."""
+    with Guest(dom0('run="crash stack"', smp=1), build, log) as guest:
+        try:
+            guest.wait(CRASH_TIMEOUT)
+        except Failed as failed:
+            need("ended (status 0) without a last line" in str(failed), f"called something else: {failed}")
+            need("Dom0 crashed: rebooting" in guest.text, "it was not Xen that ended it")
+            return
+        raise Failed("a domain that crashed counts as one that ended")
+
+
+@scenario
+def wrong_arguments(build, log):
+    """A wrong option is named, and the boot goes on where it can."""
+    scenarios.refused(dom0("directmap=much run=info", smp=1), build, log, "directmap")
+    with Guest(dom0("lazy=perhaps run=info", smp=1), build, log) as guest:
+        guest.must_pass(BOOT_TIMEOUT)
+        need("lazy=" in guest.text, "lazy=perhaps goes unnoticed")
+
+
+@scenario
+def command_line_too_long(build, log):
+    """Xen cuts it to 1023 bytes, and does not say so; what is left is one."""
+    scenarios.refused(dom0('run="info' + "x" * 2000 + '"', smp=1), build, log, r"unknown command 'infox{900}")
