@@ -72,11 +72,13 @@ int bench_run(const char *glob);
 unsigned bench_list(const char *glob);
 
 /*
- * probe_read, probe_write: does reading (or writing) a byte at `va` fault?
+ * probe_read, probe_write, probe_store: does reading a byte at `va` fault, or writing a byte, or
+ * writing eight at once?
  *   => true if it faulted; the trap handler resumes after the access through the exception table
  *   => *value is the byte read if it did not; value may be NULL
  */
 bool probe_read(const void *va, u8 *value);
 bool probe_write(void *va, u8 value);
+bool probe_store(void *va, u64 value);
 
 #endif

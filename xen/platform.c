@@ -21,6 +21,7 @@
 #include "xen/events.h"
 #include "xen/mmu.h"
 #include "xen/p2m.h"
+#include "xen/platform.h"
 #include "xen/smp.h"
 #include "xen/time.h"
 #include "xen/traps.h"
@@ -126,6 +127,11 @@ static void leave(int status)
 	    !hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (u64)&iopl))
 		outb(QEMU_EXIT_PORT, status ? QEMU_EXIT_FAIL : QEMU_EXIT_PASS);
 	xen_sched_op(SCHEDOP_shutdown, &end);
+}
+
+bool xen_is_first_domain(void)
+{
+	return start_info->flags & SIF_INITDOMAIN;
 }
 
 static const char *time_reference(void)

@@ -48,3 +48,19 @@ probe_write:
 	inc	eax
 	jmp	.done
 	may_fault .access, .faulted
+
+; bool probe_store(void *va, u64 value)
+global probe_store:function
+probe_store:
+	push	rbp
+	mov	rbp, rsp
+	xor	eax, eax
+.access:
+	mov	[rdi], rsi
+.done:
+	pop	rbp
+	ret
+.faulted:
+	inc	eax
+	jmp	.done
+	may_fault .access, .faulted
