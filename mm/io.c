@@ -105,13 +105,14 @@ void iounmap(void *va)
 
 /* --- rights --- */
 
-static int reprotect(struct area *a, unsigned prot)
+/* => 0 or -errno; *done pages have the new rights either way */
+static int reprotect(struct area *a, u64 pages, unsigned prot, u64 *done)
 {
 	u64 large = (u64)a->large * LARGE_PAGES;
 
-	for (u64 page = 0; page < a->pages;) {
-		vaddr_t va = a->start + (page << PAGE_SHIFT);
-		int level = page < large ? 2 : 1, err;
+	for (*done = 0; *done < pages;) {
+		vaddr_t va = a->start + (*done << PAGE_SHIFT);
+		int level = *done < large ? 2 : 1, err;
 		struct pt_walk w;
 
 		KASSERT(pt_walk(kernel_root, va, &w) && w.level == level, "%#lx is not mapped", va);
@@ -120,7 +121,7 @@ static int reprotect(struct area *a, unsigned prot)
 			(pte_t){pte_addr(w.step[level].entry, level) | pte_leaf_bits(prot, level)});
 		if (err)
 			return err;
-		page += level == 2 ? LARGE_PAGES : 1;
+		*done += level == 2 ? LARGE_PAGES : 1;
 	}
 	return 0;
 }
@@ -130,6 +131,7 @@ int vm_protect(void *va, unsigned prot)
 	struct area *a = area_of((vaddr_t)va);
 	u64 w = a ? atomic_read(&a->word) : 0;
 	struct gather g;
+	u64 done;
 	int err;
 
 	KASSERT(!(prot & ~(VM_W | VM_LOCAL)), "RAM is to be mapped with prot %#x", prot);
@@ -138,7 +140,12 @@ int vm_protect(void *va, unsigned prot)
 		printk("mm: vm_protect of %p, which is not the start of a live area of RAM\n", va);
 		return -EINVAL;
 	}
-	err = reprotect(a, prot);
+	err = reprotect(a, a->pages, prot, &done);
+	if (err) {
+		prot = word_prot(w);
+		KASSERT(!reprotect(a, done, prot, &done), "%s refused the rights that %p had",
+			mmu->name, va);
+	}
 	/* not to be revived with the rights it had; nor with these, for that is not worth a case */
 	atomic_fetch_and(&a->word, ~(0xffull << AREA_PROT_SHIFT) & ~AREA_FRAME_MASK);
 	atomic_fetch_or(&a->word, (u64)prot << AREA_PROT_SHIFT);

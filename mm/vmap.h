@@ -60,6 +60,7 @@ void iounmap(void *va);
  * vm_protect: a live area gets other rights, on every CPU when it returns.
  *   => thread context, IRQs on, no spinlock held; prot: VM_R or VM_W (RAM), and no other change
  *   => -EINVAL, with a message: not the start of a live area, or a device's, or sparse
+ *   => -errno if the platform refuses an entry: all pages have the rights they had
  */
 int vm_protect(void *va, unsigned prot) __must_check;
 

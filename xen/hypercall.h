@@ -7,7 +7,7 @@
  * Structures and numbers are Xen's own public headers. What a call does and returns is said there,
  * at the name of its operation.
  *
- * Every call that takes effect on memory we own can be made to fail, for tests (xen/inject.h).
+ * Those that Xen may refuse can be made to fail, for tests (xen/inject.h).
  */
 #ifndef XEN_HYPERCALL_H
 #define XEN_HYPERCALL_H
@@ -58,30 +58,39 @@ static inline long hypercall2(unsigned nr, u64 a, u64 b)
 	return hypercall5(nr, a, b, 0, 0, 0);
 }
 
+extern u32 inject_armed;
+long inject_hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d);
+
+static inline long refusable(unsigned nr, u64 a, u64 b, u64 c, u64 d)
+{
+	return unlikely(READ_ONCE(inject_armed)) ? inject_hypercall(nr, a, b, c, d)
+						 : hypercall4(nr, a, b, c, d);
+}
+
 /* => 0 or -errno, and *done of the n updates took effect */
 static inline long xen_mmu_update(struct mmu_update *u, unsigned n, unsigned *done)
 {
-	return hypercall4(__HYPERVISOR_mmu_update, (u64)u, n, (u64)done, DOMID_SELF);
+	return refusable(__HYPERVISOR_mmu_update, (u64)u, n, (u64)done, DOMID_SELF);
 }
 
 static inline long xen_mmuext_op(struct mmuext_op *op, unsigned n, unsigned *done)
 {
-	return hypercall4(__HYPERVISOR_mmuext_op, (u64)op, n, (u64)done, DOMID_SELF);
+	return refusable(__HYPERVISOR_mmuext_op, (u64)op, n, (u64)done, DOMID_SELF);
 }
 
 static inline long xen_update_va_mapping(vaddr_t va, u64 pte, u64 flags)
 {
-	return hypercall3(__HYPERVISOR_update_va_mapping, va, pte, flags);
+	return refusable(__HYPERVISOR_update_va_mapping, va, pte, flags, 0);
 }
 
 static inline long xen_vcpu_op(unsigned op, unsigned vcpu, void *arg)
 {
-	return hypercall3(__HYPERVISOR_vcpu_op, op, vcpu, (u64)arg);
+	return refusable(__HYPERVISOR_vcpu_op, op, vcpu, (u64)arg, 0);
 }
 
 static inline long xen_event_channel_op(unsigned op, void *arg)
 {
-	return hypercall2(__HYPERVISOR_event_channel_op, op, (u64)arg);
+	return refusable(__HYPERVISOR_event_channel_op, op, (u64)arg, 0, 0);
 }
 
 static inline long xen_sched_op(unsigned op, void *arg)
@@ -96,7 +105,7 @@ static inline long xen_console_io(unsigned op, u64 n, void *text)
 
 static inline long xen_memory_op(unsigned op, void *arg)
 {
-	return hypercall2(__HYPERVISOR_memory_op, op, (u64)arg);
+	return refusable(__HYPERVISOR_memory_op, op, (u64)arg, 0, 0);
 }
 
 #endif

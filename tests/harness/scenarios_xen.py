@@ -87,3 +87,26 @@ def wrong_arguments(build, log):
 def command_line_too_long(build, log):
     """Xen cuts it to 1023 bytes, and does not say so; what is left is one."""
     scenarios.refused(dom0('run="info' + "x" * 2000 + '"', smp=1), build, log, r"unknown command 'infox{900}")
+
+
+# What cannot be taken back when Xen refuses it, and a command that asks for it. By the hypercall refused.
+REFUSED = {
+    "clear 1 'demo story'": r"xen refused to clear \d+ entries",
+    "clear 1 'demo lazy'": r"xen refused to clear \d+ entries",
+    "flush 1 'demo stale'": "Xen refuses to flush",
+    "event 1 'demo lazy'": r"event channel \d+ cannot be used",
+    "set 1 'test kmap_local'": "xen refused a kmap_local entry",
+}
+
+
+@scenario
+def refused_hypercalls(build, log):
+    """Refused mappings are reported and leave no fault behind; what the kernel cannot do without panics by name."""
+    with Guest(dom0("run=\"inject set 1 'demo story'; inject set 1 'test space'; check\""), build, log) as guest:
+        need(not guest.wait(BOOT_TIMEOUT), "a demonstration without its mapping counts as success")
+        need("set 1: was refused" in guest.text and "PANIC" not in guest.text, "the refusal is not reported")
+        need(guest.text.count(" 0 faults") == 2, "a refusal leaves faults behind")
+    for what, words in REFUSED.items():
+        with Guest(dom0(f'run="inject {what}"'), build, log) as guest:
+            need(not guest.wait(BOOT_TIMEOUT), f"inject {what} counts as success")
+            need(re.search(f"PANIC.*{words}", guest.text), f"inject {what}: no panic by name")

@@ -46,7 +46,7 @@ const struct typing_rules *lab_rules(void)
 	return xen_is_first_domain() ? &typing_dom0 : &typing_domu;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------ */
+/* --- numbers --- */
 
 static pfn_t pfn_of(unsigned frame)
 {
@@ -85,7 +85,7 @@ static vaddr_t window_page(unsigned page)
 	return (vaddr_t)lab.window + page * PAGE_SIZE;
 }
 
-/* --- the operations ------------------------------------------------------------------------------- */
+/* --- the operations --- */
 
 static int update(void *ctx __attribute__((unused)), const struct typing_update *u, unsigned n,
 		  unsigned *done)
@@ -160,7 +160,7 @@ const struct typing_backend lab_backend = {
 	.read = read,
 };
 
-/* --- the place ------------------------------------------------------------------------------------ */
+/* --- the place --- */
 
 /* The block in the direct map. */
 static void set_writable(bool writable)
