@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * What it costs to make page tables of frames that were unmapped a moment ago: for each purge policy
- * and each policy of unmapping, with few and with many other areas lying about lazily. One pin is:
- * four buffers of four pages are mapped, written, unmapped and freed (not measured); an address
- * space is made, two pages mapped in it, and it is loaded, which under Xen pins it.
+ * What it costs to make page tables of frames that were unmapped a moment ago: for each purge
+ * policy and each policy of unmapping, with few and with many other areas lying about lazily.
+ * One pin is: four buffers of four pages are mapped, written, unmapped and freed (not measured);
+ * an address space is made, two pages mapped in it, and it is loaded, which under Xen pins it.
  *
- * Under `exact` it must not matter how much lies about: the wish of 2007. The smallest of several
- * pins counts, for a tick in the middle is no part of it; under `all` the first is the only one that
- * finds the others there.
+ * Under `exact` it must not matter how much lies about: the wish of 2007. The smallest of
+ * several pins counts, for a tick in the middle is no part of it; under `all` the first is the
+ * only one that finds the others there.
  */
 #include "kernel/console.h"
 #include "kernel/errno.h"
