@@ -112,10 +112,21 @@ def psf():
     yield "psf2", struct.pack("<8I", 0x864AB572, 0, 32, 0, 128, 16, 8, 12) + bytes(128 * 16)
 
 
+def xenstore():
+    """What xenstored sends: two indices and the size of the pieces (fuzz_xenstore.c), then messages."""
+    def message(kind, body):
+        return struct.pack("<IIII", kind, 1, 0, len(body)) + body
+    stream = b"".join((message(2, b"poweroff"), message(15, b"control/shutdown\x000\0"), message(16, b"ENOENT\0"),
+                       message(1, b"shutdown\0feature-poweroff\0"), message(11, b"OK\0")))
+    yield "whole", struct.pack("<IIB", len(stream), 0, 255) + stream
+    yield "pieces", struct.pack("<IIB", 3, 0xFFFFFFFE, 6) + stream
+    yield "longest", struct.pack("<IIB", 1024, 0, 99) + message(2, bytes(4096))
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for target in (multiboot2, pvh, xen_start, cmdline, acpi, psf):
+    for target in (multiboot2, pvh, xen_start, cmdline, acpi, psf, xenstore):
         directory = pathlib.Path(sys.argv[1], target.__name__)
         directory.mkdir(parents=True, exist_ok=True)
         for name, data in target():
