@@ -16,7 +16,8 @@
 #include "xen/p2m.h"
 #include <xen/io/console.h>
 
-#define WAIT_US 200000 /* for room in the ring: the daemon is a process of another domain */
+#define WAIT_US \
+	5000000 /* for the daemon, which may be slow to get its turn: as a serial port is given */
 
 /* --- dom0: the hypervisor's --- */
 

@@ -4,8 +4,7 @@
  * or one that a toolstack has made (domU). The order of things is kernel/main.c's.
  *
  * Leaving: the first domain can end the emulator by its port, as on the bare machine, once Xen has
- * let it use ports. Any other tells Xen a reason (Xen: sched.h), which the toolstack reports:
- * poweroff if all went well, crash if not.
+ * let it use ports. Any other ends as control.c says.
  */
 #include "arch/x86/cpu.h"
 #include "arch/x86/io.h"
@@ -18,6 +17,7 @@
 #include "mm/early.h"
 #include "mm/space.h"
 #include "xen/console.h"
+#include "xen/control.h"
 #include "xen/events.h"
 #include "xen/mmu.h"
 #include "xen/p2m.h"
@@ -25,6 +25,7 @@
 #include "xen/smp.h"
 #include "xen/time.h"
 #include "xen/traps.h"
+#include "xen/xenstore.h"
 
 static const struct start_info *start_info; /* in the image's window, then in the direct map */
 
@@ -59,6 +60,15 @@ static void start(u64 handover)
 	cpu_find_features();
 }
 
+/* The first domain is the one that has the xenstore's daemon, or would have. */
+static void find_xenstore(void)
+{
+	if (!(start_info->flags & SIF_INITDOMAIN))
+		xenstore_init(
+			phys_to_virt(pfn_to_paddr(mfn_to_pfn((mfn_t){start_info->store_mfn}))),
+			start_info->store_evtchn);
+}
+
 static const void *read_boot_map(paddr_t pa, u64 len)
 {
 	paddr_t end = xen_mmu_ops.early_end;
@@ -72,6 +82,7 @@ static void survey(void)
 	printk("xen: %s, %u vCPUs, %lu pages\n",
 	       start_info->flags & SIF_INITDOMAIN ? "the first domain" : "a domain of its own",
 	       xen_smp_count(), start_info->nr_pages);
+	find_xenstore();
 }
 
 static int reserve(struct kernel_image *img)
@@ -93,6 +104,12 @@ static void start_interrupts(void)
 	xen_time_start_cpu();
 	xen_console_start(start_info);
 	irq_enable();
+}
+
+static void start_cpus(void)
+{
+	xen_smp_start();
+	xen_control_start();
 }
 
 /* Xen has the exception stacks. */
@@ -120,13 +137,12 @@ static void __noreturn halt(void)
 
 static void leave(int status)
 {
-	struct sched_shutdown end = {.reason = status ? SHUTDOWN_crash : SHUTDOWN_poweroff};
 	struct physdev_set_iopl iopl = {.iopl = 1};
 
 	if ((start_info->flags & SIF_INITDOMAIN) &&
 	    !hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (u64)&iopl))
 		outb(QEMU_EXIT_PORT, status ? QEMU_EXIT_FAIL : QEMU_EXIT_PASS);
-	xen_sched_op(SCHEDOP_shutdown, &end);
+	xen_leave(status);
 }
 
 bool xen_is_first_domain(void)
@@ -150,7 +166,7 @@ const struct platform xen_platform = {
 	.init_screens = init_screens,
 	.start_interrupts = start_interrupts,
 	.ready_cpu = ready_cpu,
-	.start_cpus = xen_smp_start,
+	.start_cpus = start_cpus,
 	.idle = idle,
 	.kick = xen_smp_kick,
 	.interrupt = xen_smp_interrupt,
