@@ -66,6 +66,8 @@ struct platform {
 	void (*halt)(void) __noreturn;
 	/* exit: tells whoever runs the machine how it went, 0: well. => any context; may return */
 	void (*exit)(int status);
+	/* run_time_us: how long this CPU has really run. => any context; NULL: nobody ever stops it */
+	u64 (*run_time_us)(void);
 	/* time_reference: what tsc_hz was measured against */
 	const char *(*time_reference)(void);
 };

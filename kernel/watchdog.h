@@ -10,10 +10,14 @@
 
 #define WATCHDOG_SECONDS 10
 
-/* => has a wait that began at TSC `start` gone on too long? */
+/*
+ * => has a wait that began at TSC `start` gone on too long? Where a hypervisor can stop this CPU,
+ *    it must have run for a while since this was first asked too late (watchdog_is_sure)
+ */
+bool watchdog_is_sure(u64 start);
 static inline bool watchdog_expired(u64 start)
 {
-	return tsc_now() - start > WATCHDOG_SECONDS * tsc_hz;
+	return unlikely(tsc_now() - start > WATCHDOG_SECONDS * tsc_hz) && watchdog_is_sure(start);
 }
 
 /*

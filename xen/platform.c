@@ -173,5 +173,6 @@ const struct platform xen_platform = {
 	.stop_cpus = xen_smp_stop,
 	.halt = halt,
 	.exit = leave,
+	.run_time_us = xen_run_time_us,
 	.time_reference = time_reference,
 };

@@ -48,6 +48,15 @@ u64 xen_time_ns(void)
 	return t.system_time + scale(tsc_now() - t.tsc_timestamp, &t);
 }
 
+u64 xen_run_time_us(void)
+{
+	struct vcpu_runstate_info info = {0};
+	long err = xen_vcpu_op(VCPUOP_get_runstate_info, cpu_id(), &info);
+
+	KASSERT(!err, "Xen does not tell how long vCPU %u has run: %ld", cpu_id(), err);
+	return info.time[RUNSTATE_running] / 1000;
+}
+
 void xen_time_init(void)
 {
 	struct vcpu_time_info t = read_time();

@@ -14,4 +14,7 @@ void xen_time_start_cpu(void);
 /* Nanoseconds since Xen started, by this vCPU's clock. => any context */
 u64 xen_time_ns(void);
 
+/* platform->run_time_us: not what it was blocked, runnable, or paused. */
+u64 xen_run_time_us(void);
+
 #endif

@@ -66,7 +66,7 @@ static void end(void)
 	atomic_set(&speaker, 0);
 }
 
-/* --- the rings; => this CPU speaks -------------------------------------------------------------- */
+/* --- the rings; => this CPU speaks ----- */
 
 static int used_of_requests(void)
 {
@@ -161,7 +161,7 @@ static int receive_answer(void)
 	return got;
 }
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- requests ----- */
 
 /* => 0: the answer, no error, is in `incoming`; this CPU still speaks, until end() */
 static int ask(u32 type, const char *path, const char *more, size_t more_size)
@@ -243,7 +243,7 @@ int xenstore_watch(const char *path, void (*changed)(void))
 	return err;
 }
 
-/* --- events ------------------------------------------------------------------------------------- */
+/* --- events ----- */
 
 /* What another CPU takes meanwhile, it notes and wakes us for. */
 static void take_events(void)

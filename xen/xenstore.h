@@ -24,7 +24,7 @@ void xenstore_start(void);
 /*
  * xenstore_read, xenstore_directory: a node's text; its children's names, each with its NUL.
  * xenstore_write: makes the node, too.
- *   => any context; waits, spinning, for the daemon, which is another domain: up to XENSTORE_WAIT_US
+ *   => any context; waits, spinning, for the daemon of another domain, up to XENSTORE_WAIT_US
  *   => length of what is in out, which a NUL follows; -E2BIG if that is more than size - 1: out is
  *      untouched
  *   => -ENODEV, -ETIMEDOUT, -EIO (the ring is broken: for good), -EBUSY (asked from within a
