@@ -198,6 +198,8 @@ void kernel_main(u32 door, u64 handover)
 {
 	if (door == DOOR_XEN_PV)
 		platform = &xen_platform;
+	else if (door == DOOR_PVH && xen_pvh_platform())
+		platform = xen_pvh_platform();
 	mmu = platform->mmu;
 	platform->start(handover);
 	printk("Lazymap: what does it cost to take a kernel mapping away?\n");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The platform: what kernel/ asks of the machine besides page tables (those are mm/mmu_ops.h).
- * There are two, the bare machine (arch/x86/platform.c) and a Xen PV guest (xen/platform.c),
- * each a table of functions; kernel_main() picks one by the door it came through, and nobody
- * else ever asks which it is.
+ * There are three, the bare machine (arch/x86/platform.c), a Xen PV guest (xen/platform.c) and,
+ * between the two, a Xen PVH guest (xen/pvh.c), each a table of functions; kernel_main() picks
+ * one by the door it came through, and nobody else ever asks which it is.
  *
  * In the order in which kernel/main.c calls them.
  */
@@ -66,13 +66,22 @@ struct platform {
 	void (*halt)(void) __noreturn;
 	/* exit: tells whoever runs the machine how it went, 0: well. => any context; may return */
 	void (*exit)(int status);
-	/* run_time_us: how long this CPU has really run. => any context; NULL: nobody ever stops it */
+	/*
+	 * run_time_us: how long this CPU has really run. => any context; NULL: nobody ever stops
+	 * it
+	 */
 	u64 (*run_time_us)(void);
 	/* time_reference: what tsc_hz was measured against */
 	const char *(*time_reference)(void);
 };
 
 extern const struct platform native_platform, xen_platform;
+
+/*
+ * Of a guest that Xen has let in by the PVH door; NULL: it was not Xen. => the first call of all
+ */
+const struct platform *xen_pvh_platform(void);
+
 extern const struct platform *platform;
 
 #endif

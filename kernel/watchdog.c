@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The TSC goes on while a hypervisor does not let a CPU run. A guest that was paused finds, when it
- * goes on, that each of its waits has taken as long as the pause; and the CPU that is waited for was
- * paused as well, and has done nothing wrong.
+ * The TSC goes on while a hypervisor does not let a CPU run. A guest that was paused finds, when
+ * it goes on, that each of its waits has taken as long as the pause; and the CPU that is waited for
+ * was paused as well, and has done nothing wrong.
  *
  * So what the TSC says is only a suspicion there. To be sure, the CPU that waits gives the other
  * some more time, in which it has itself run, by the hypervisor's account: a pause in the middle of

@@ -13,7 +13,6 @@
 #include "kernel/string.h"
 #include "kernel/time.h"
 #include "xen/events.h"
-#include "xen/p2m.h"
 #include <xen/io/console.h>
 
 #define WAIT_US \
@@ -126,21 +125,22 @@ static void ring_event(struct trap_frame *f __attribute__((unused)))
 	ring_poll(&ring_console);
 }
 
-void xen_console_init(const struct start_info *si)
+void xen_console_init(struct xencons_interface *r, u32 port)
 {
-	if (si->flags & SIF_INITDOMAIN) {
-		console_register(&dom0_console);
-		return;
-	}
-	ring = phys_to_virt(pfn_to_paddr(mfn_to_pfn((mfn_t){si->console.domU.mfn})));
-	ring_port = si->console.domU.evtchn;
-	console_register(&ring_console);
+	ring = r;
+	ring_port = port;
+	console_register(ring ? &ring_console : &dom0_console);
 }
 
-void xen_console_start(const struct start_info *si)
+void xen_console_move(struct xencons_interface *r)
 {
-	if (si->flags & SIF_INITDOMAIN)
-		xen_bind_virq(VIRQ_CONSOLE, 0, dom0_input);
-	else
+	ring = r;
+}
+
+void xen_console_start(void)
+{
+	if (ring)
 		xen_event_handle(ring_port, ring_event);
+	else
+		xen_bind_virq(VIRQ_CONSOLE, 0, dom0_input);
 }

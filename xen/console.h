@@ -3,12 +3,17 @@
 #ifndef XEN_CONSOLE_H
 #define XEN_CONSOLE_H
 
-struct start_info;
+#include "kernel/types.h"
 
-/* Output from here on. => boot vCPU, xen/platform.c has set up p2m and the shared page */
-void xen_console_init(const struct start_info *si);
+struct xencons_interface;
+
+/* Output from here on: to the ring, or if that is NULL, the hypervisor. => boot vCPU */
+void xen_console_init(struct xencons_interface *ring, u32 port);
+
+/* The same ring has another address now. => boot, one CPU */
+void xen_console_move(struct xencons_interface *ring);
 
 /* Input comes by event from here on. => events can be bound */
-void xen_console_start(const struct start_info *si);
+void xen_console_start(void);
 
 #endif

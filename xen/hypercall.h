@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calling the hypervisor. A hypercall from the kernel of a 64-bit PV guest is a SYSCALL: number in
- * RAX, arguments in RDI, RSI, RDX, R10, R8, result in RAX; RCX and R11 are the instruction's own
- * (Xen: arch-x86/xen-x86_64.h). No hypercall page is needed for that.
+ * Calling the hypervisor: arguments in RDI, RSI, RDX, R10, R8, result in RAX (Xen:
+ * arch-x86/xen-x86_64.h). The instruction for it differs, SYSCALL in a PV guest, VMCALL or VMMCALL
+ * in a PVH one; so there is a page of code with an entry for each number (xen/hypercall.asm). RCX
+ * and R11 are lost to SYSCALL.
  *
  * Structures and numbers are Xen's own public headers. What a call does and returns is said there,
  * at the name of its operation.
@@ -18,11 +19,15 @@
 #include <xen/xen.h>
 #include <xen/callback.h>
 #include <xen/event_channel.h>
+#include <xen/hvm/hvm_op.h>
 #include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
+
+#define XEN_HYPERCALL_SIZE 32
+extern const u8 xen_hypercall_page[]; /* xen/hypercall.asm */
 
 /* The clobbers leave nothing in registers that Xen's entry may have used. */
 static inline long hypercall5(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e)
@@ -31,9 +36,9 @@ static inline long hypercall5(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e)
 	register u64 r8 __asm__("r8") = e;
 	long ret;
 
-	__asm__ volatile("syscall"
+	__asm__ volatile("call *%%rax"
 			 : "=a"(ret), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8)
-			 : "a"((u64)nr)
+			 : "a"(xen_hypercall_page + nr * XEN_HYPERCALL_SIZE)
 			 : "rcx", "r11", "memory");
 	return ret;
 }

@@ -35,6 +35,32 @@ void xen_irq_disable(void);
 void xen_irq_enable(void);
 void xen_irq_save(void);
 
+static void *page_of_mfn(u64 mfn)
+{
+	return phys_to_virt(pfn_to_paddr(mfn_to_pfn((mfn_t){mfn})));
+}
+
+/* The first domain has neither ring: the daemons at their other ends would be its own. */
+static bool is_first_domain(void)
+{
+	return start_info->flags & SIF_INITDOMAIN;
+}
+
+static void start_console(void)
+{
+	if (is_first_domain())
+		xen_console_init(NULL, 0);
+	else
+		xen_console_init(page_of_mfn(start_info->console.domU.mfn),
+				 start_info->console.domU.evtchn);
+}
+
+static void find_xenstore(void)
+{
+	if (!is_first_domain())
+		xenstore_init(page_of_mfn(start_info->store_mfn), start_info->store_evtchn);
+}
+
 static void start(u64 handover)
 {
 	static void (*const irq_words[NR_IRQ_SITES])(void) = {
@@ -55,18 +81,9 @@ static void start(u64 handover)
 	wrmsr(MSR_GS_BASE, (u64)c);
 	irq_patch(irq_words);
 	xen_mmu_early(start_info);
-	xen_console_init(start_info);
+	start_console();
 	xen_traps_init();
 	cpu_find_features();
-}
-
-/* The first domain is the one that has the xenstore's daemon, or would have. */
-static void find_xenstore(void)
-{
-	if (!(start_info->flags & SIF_INITDOMAIN))
-		xenstore_init(
-			phys_to_virt(pfn_to_paddr(mfn_to_pfn((mfn_t){start_info->store_mfn}))),
-			start_info->store_evtchn);
 }
 
 static const void *read_boot_map(paddr_t pa, u64 len)
@@ -80,8 +97,8 @@ static void survey(void)
 {
 	start_info = phys_to_virt((vaddr_t)start_info - IMAGE_BASE);
 	printk("xen: %s, %u vCPUs, %lu pages\n",
-	       start_info->flags & SIF_INITDOMAIN ? "the first domain" : "a domain of its own",
-	       xen_smp_count(), start_info->nr_pages);
+	       is_first_domain() ? "the first domain" : "a domain of its own", xen_smp_count(),
+	       start_info->nr_pages);
 	find_xenstore();
 }
 
@@ -102,7 +119,7 @@ static void start_interrupts(void)
 	xen_time_init();
 	xen_smp_init_boot();
 	xen_time_start_cpu();
-	xen_console_start(start_info);
+	xen_console_start();
 	irq_enable();
 }
 
@@ -139,7 +156,7 @@ static void leave(int status)
 {
 	struct physdev_set_iopl iopl = {.iopl = 1};
 
-	if ((start_info->flags & SIF_INITDOMAIN) &&
+	if (is_first_domain() &&
 	    !hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (u64)&iopl))
 		outb(QEMU_EXIT_PORT, status ? QEMU_EXIT_FAIL : QEMU_EXIT_PASS);
 	xen_leave(status);
@@ -148,6 +165,11 @@ static void leave(int status)
 bool xen_is_first_domain(void)
 {
 	return start_info->flags & SIF_INITDOMAIN;
+}
+
+static u64 run_time_us(void)
+{
+	return xen_vcpu_run_time_us(cpu_id());
 }
 
 static const char *time_reference(void)
@@ -173,6 +195,6 @@ const struct platform xen_platform = {
 	.stop_cpus = xen_smp_stop,
 	.halt = halt,
 	.exit = leave,
-	.run_time_us = xen_run_time_us,
+	.run_time_us = run_time_us,
 	.time_reference = time_reference,
 };

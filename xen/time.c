@@ -48,21 +48,26 @@ u64 xen_time_ns(void)
 	return t.system_time + scale(tsc_now() - t.tsc_timestamp, &t);
 }
 
-u64 xen_run_time_us(void)
+u64 xen_vcpu_run_time_us(unsigned vcpu)
 {
 	struct vcpu_runstate_info info = {0};
-	long err = xen_vcpu_op(VCPUOP_get_runstate_info, cpu_id(), &info);
+	long err = xen_vcpu_op(VCPUOP_get_runstate_info, vcpu, &info);
 
-	KASSERT(!err, "Xen does not tell how long vCPU %u has run: %ld", cpu_id(), err);
+	KASSERT(!err, "Xen does not tell how long vCPU %u has run: %ld", vcpu, err);
 	return info.time[RUNSTATE_running] / 1000;
 }
 
-void xen_time_init(void)
+u64 xen_tsc_hz(void)
 {
 	struct vcpu_time_info t = read_time();
 	u64 hz = (NS_PER_SECOND << 32) / MAX(t.tsc_to_system_mul, 1u);
 
-	tsc_hz = t.tsc_shift < 0 ? hz << -t.tsc_shift : hz >> t.tsc_shift;
+	return t.tsc_shift < 0 ? hz << -t.tsc_shift : hz >> t.tsc_shift;
+}
+
+void xen_time_init(void)
+{
+	tsc_hz = xen_tsc_hz();
 	printk("timer: TSC %lu kHz, measured by Xen; tick %u Hz\n", tsc_hz / 1000, TICK_HZ);
 }
 

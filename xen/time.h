@@ -14,7 +14,10 @@ void xen_time_start_cpu(void);
 /* Nanoseconds since Xen started, by this vCPU's clock. => any context */
 u64 xen_time_ns(void);
 
-/* platform->run_time_us: not what it was blocked, runnable, or paused. */
-u64 xen_run_time_us(void);
+/* The TSC's rate, as Xen has measured it. => boot vCPU, its shared page is there */
+u64 xen_tsc_hz(void);
+
+/* How long a vCPU has run: not blocked, not waiting for a processor, not paused. */
+u64 xen_vcpu_run_time_us(unsigned vcpu);
 
 #endif

@@ -169,14 +169,23 @@ static u64 tsc_hz_by_cpuid(void)
 	return max >= CPUID_FREQUENCY ? (cpuid(CPUID_FREQUENCY, 0).eax & 0xffff) * MHZ : 0;
 }
 
-/* With no reference but the TSC, whose rate is told by CPUID or guessed. */
+static u64 told_hz; /* 0: nobody has */
+static const char *told_by;
+
+void timer_told(u64 hz, const char *by)
+{
+	told_hz = hz;
+	told_by = by;
+}
+
+/* With no reference but the TSC, whose rate is told by somebody or guessed. */
 static void measure_apic_by_tsc(struct rates *out)
 {
 	u64 start, elapsed;
 
-	out->tsc_hz = tsc_hz_by_cpuid();
+	out->tsc_hz = told_hz ? told_hz : tsc_hz_by_cpuid();
 	if (out->tsc_hz)
-		reference_name = "CPUID";
+		reference_name = told_hz ? told_by : "CPUID";
 	else
 		out->tsc_hz = TSC_HZ_GUESS;
 	if (!apic_ready())
@@ -208,7 +217,7 @@ void timer_init(u16 pm_port)
 	outb(PIT_CONTROL, PIT_COUNTER0_RATE_GEN);
 	outb(PIT_COUNTER0, 0); /* 0 is 65536, the longest period */
 	outb(PIT_COUNTER0, 0);
-	if (!measure(&pit, &r) && !(pm_port && measure(&pm, &r)))
+	if (told_hz || (!measure(&pit, &r) && !(pm_port && measure(&pm, &r))))
 		measure_apic_by_tsc(&r);
 	tsc_hz = r.tsc_hz;
 	apic_ticks_per_tick = (u32)(r.apic_hz / TICK_HZ);

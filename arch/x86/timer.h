@@ -19,10 +19,13 @@
  */
 void timer_init(u16 pm_timer_port);
 
+/* Whoever runs this machine has measured the TSC already. => before timer_init() */
+void timer_told(u64 hz, const char *by);
+
 /* This CPU's tick. => after timer_init() */
 void timer_start_cpu(void);
 
-/* "PIT", "ACPI PM timer", "CPUID", "guess": what tsc_hz was measured against. */
+/* "PIT", "ACPI PM timer", "CPUID", "guess", or who has told it: what tsc_hz was measured against. */
 const char *timer_reference(void);
 
 #endif
