@@ -35,6 +35,7 @@ INCLUDE_RULES = [
     (r"mm/.*\.c", r"mm/.*", "mm/*.c sees the world through mm/mm_internal.h only"),
     (r"mm/.*\.h", r"mm/.*|kernel/types\.h|arch/x86/pte\.h", "mm/*.h needs mm/*.h and the PTE format only"),
     (r"boot/.*", rf"boot/.*|{BASICS}", "what parses a hand-over must run on the host: boot/ and the basics of kernel/"),
+    (r"xen/pvh\.c", r"(xen|mm|kernel|boot|arch)/.*", "a PVH guest is the bare machine, but for what xen/ replaces"),
     (r"xen/.*", r"(xen|mm|kernel|boot)/.*|arch/x86/(pte|regs|cpu|io|idt)\.h", "xen/ knows only the processor's primitives"),
     (r"tests/xen/.*", r".*", "tests of xen/ may see all"),
     (r"(arch|kernel|tests/kernel)/.*", r"(?!xen/).*", "only xen/ knows of Xen"),
