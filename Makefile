@@ -173,7 +173,7 @@ export APPEND QEMU_ARGS GDB_ARGS TRACE_RUN
 RUN = $(PYTHON) tests/harness/run.py --build $(O) --smp $(SMP) --mem $(MEM) --cpu $(CPU) \
 	--kind $(MACHINE) --accel $(ACCEL) --append="$$APPEND" --extra="$$QEMU_ARGS"
 
-.PHONY: run run-iso run-usb run-uefi run-bochs run-xen run-domu gdb trace
+.PHONY: run run-iso run-usb run-uefi run-bochs run-xen run-domu demo gdb trace
 run: $(ELF) | need-run ## boot in QEMU; leave with Ctrl-A X; input from a pipe is typed, then exit
 	@$(RUN) --door pvh
 
@@ -200,6 +200,10 @@ run-xen: $(ELF) xen-dom0 | need-run ## boot under Xen, as its first domain (dom0
 
 run-domu: $(ELF) xen-domu | need-run ## the same, in a domain made by xl create -c; TYPE=pvh or pv
 	@$(RUN) --door domu-$(TYPE)
+
+demo: $(ELF) xen-dom0 | need-run ## all demonstrations, on the bare machine and as a guest of Xen
+	@APPEND='run="demo all"'; $(RUN) --door pvh </dev/null
+	@APPEND='run="demo all"'; $(RUN) --door xen </dev/null
 
 # --- Set-up -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@
  *   asleep  a Xen guest that spares a sleeping vCPU its flush (xen/demo_asleep.c)
  *   stale  a CPU reads through a mapping that is gone, until it is shot down (kernel/stale.c)
  */
+#include "kernel/console.h"
 #include "kernel/demo.h"
 #include "kernel/cost.h"
 #include "kernel/cpu.h"
@@ -167,10 +168,31 @@ DEMO(stale, "a stale TLB entry read on another CPU, and gone after the shootdown
 
 extern const struct demo __start_demos[], __stop_demos[];
 
-COMMAND(demo, "[name]", "run a demonstration; without a name, list them")
+/* => 0, or the first error; Ctrl-C ends it */
+static int demo_all(void)
+{
+	int first = 0;
+
+	for (const struct demo *d = __start_demos; d < __stop_demos; d++) {
+		int err;
+
+		printk("--- demo %s: %s\n", d->name, d->help);
+		err = console_interrupted() ? -EINTR : d->fn();
+		if (err == -EINTR)
+			return err;
+		if (err)
+			printk("demo: %s ended with error %d\n", d->name, err);
+		first = first ? first : err;
+	}
+	return first;
+}
+
+COMMAND(demo, "[name|all]", "run a demonstration, or all; without a name, list them")
 {
 	if (argc > 2)
 		return CMD_USAGE;
+	if (argc == 2 && !strcmp(argv[1], "all"))
+		return demo_all();
 	for (const struct demo *d = __start_demos; d < __stop_demos; d++) {
 		if (argc == 1)
 			printk("%-8s %s\n", d->name, d->help);

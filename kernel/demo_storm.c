@@ -7,7 +7,7 @@
 #include "kernel/storm.h"
 #include "mm/check.h"
 
-#define PINS 2000
+#define PINS 400
 
 static int show(enum purge_policy purge, enum lazy_policy lazy)
 {

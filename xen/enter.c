@@ -163,10 +163,7 @@ int xen_mmu_reserve(struct kernel_image *img)
 	return early_reserve(img->end - IMAGE_BASE, builder.more_end);
 }
 
-/*
- * --- entering
- * -----------------------------------------------------------------------------------
- */
+/* --- entering --- */
 
 static bool seal_new(void *arg, vaddr_t va, int level, pfn_t table, unsigned slot, pte_t e)
 {

@@ -20,7 +20,10 @@
  * disagreement is a bug of ours, or of this page, and is counted (xen_mispredicted).
  */
 #include "xen/explain.h"
+#include "kernel/errno.h"
+#include "kernel/monitor.h"
 #include "kernel/printk.h"
+#include "kernel/string.h"
 #include "mm/alias.h"
 #include "mm/describe.h"
 #include "mm/space.h"
@@ -29,10 +32,7 @@
 static struct xen_refusal last;
 static unsigned to_print = 4;
 
-/*
- * --- finding
- * ------------------------------------------------------------------------------------
- */
+/* --- finding --- */
 
 /* => the entry at `va` maps `table` writable */
 static bool blocks(vaddr_t va, pfn_t table)
@@ -105,10 +105,7 @@ void xen_find_blockers(pfn_t root, struct xen_refusal *r)
 	find_in_tree(root, PT_LEVELS, 0, r);
 }
 
-/*
- * --- telling
- * ------------------------------------------------------------------------------------
- */
+/* --- telling --- */
 
 static void tell_path(vaddr_t va)
 {
@@ -173,20 +170,13 @@ void xen_note_refusal(const struct xen_refusal *r)
 		printk("xen: further refusals are counted, not printed (stats xen_*; `explain` shows the last)\n");
 }
 
-void xen_explain_again(unsigned how_many)
-{
-	to_print = how_many;
-}
-
-const struct xen_refusal *xen_last_refusal(void)
-{
-	return last.err ? &last : NULL;
-}
-
 void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err)
 {
 	pfn_t to = paddr_to_pfn(entry & PTE_ADDR);
 
+	if (!to_print)
+		return;
+	to_print--;
 	if (!(entry & PTE_P))
 		printk("xen: Xen refuses to clear entry %u of table %#lx: %d\n", slot, table.n,
 		       err);
@@ -196,4 +186,25 @@ void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err)
 	else
 		printk("xen: Xen refuses entry %u of table %#lx: %d: frame %#lx is %s\n", slot,
 		       table.n, err, to.n, frame_type_name(pfn_frame(to)->type));
+}
+
+COMMAND(explain, "[N]", "under Xen: what it refused last, and why; N: print the next N refusals")
+{
+	u64 n;
+
+	if (argc > 2)
+		return CMD_USAGE;
+	if (argc == 2) {
+		if (parse_u64(argv[1], &n) || n > ~0u) {
+			printk("explain: '%s' is no number of refusals\n", argv[1]);
+			return -EINVAL;
+		}
+		to_print = (unsigned)n;
+		return 0;
+	}
+	if (last.err)
+		xen_tell_refusal(&last);
+	else
+		printk("explain: nothing was refused so far\n");
+	return 0;
 }

@@ -40,16 +40,12 @@ void xen_find_blockers(pfn_t root, struct xen_refusal *r);
 void xen_tell_refusal(const struct xen_refusal *r);
 
 /*
- * xen_note_refusal: keeps it for the monitor, counts it, and prints the first few after
- * xen_explain_again(); the others are counted only.
+ * xen_note_refusal: keeps it for the monitor (`explain`), counts it, and prints the first few; the
+ * others are counted only.
  */
 void xen_note_refusal(const struct xen_refusal *r);
-void xen_explain_again(unsigned how_many);
 
-/* The last one. => NULL: there was none */
-const struct xen_refusal *xen_last_refusal(void);
-
-/* An entry that Xen would not write, of a table that is in use. => prints why */
+/* An entry that Xen would not write, of a table that is in use: prints why, as the above. */
 void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err);
 
 #endif

@@ -34,10 +34,7 @@
 const u64 *xen_p2m;
 u64 xen_nr_pfns;
 
-/*
- * --- the queue
- * ----------------------------------------------------------------------------------
- */
+/* --- the queue --- */
 
 #define QUEUE_MAX (PT_ENTRIES + 2) /* what a run can be, and a little more */
 
@@ -45,7 +42,8 @@ static struct queue {
 	unsigned nr;
 	int err;       /* of what had to be issued before batch_end(), because it was too much */
 	unsigned took; /* entries that took effect before */
-	pfn_t table;   /* that the last update was of; for as long as the batch is open */
+	struct mmu_update refused; /* if err: the first that did not take effect */
+	pfn_t table; /* that the last update was of; for as long as the batch is open */
 	struct mmu_update update[QUEUE_MAX];
 } __aligned_to(CACHE_LINE) queues[MAX_CPUS];
 
@@ -60,6 +58,7 @@ static void issue(struct queue *q)
 		count_add(xen_mmu_entry, q->nr);
 		q->err = (int)err;
 		q->took += err ? done : q->nr;
+		q->refused = q->update[MIN(done, q->nr - 1)];
 	}
 	q->nr = 0;
 }
@@ -78,7 +77,8 @@ static void enqueue(pfn_t table, unsigned slot, u64 v)
 	};
 }
 
-static int xen_batch_end(unsigned *done)
+/* => as batch_end */
+static int end_batch(unsigned *done)
 {
 	struct queue *q = &queues[cpu_id()];
 	int err;
@@ -92,10 +92,19 @@ static int xen_batch_end(unsigned *done)
 	return err;
 }
 
-/*
- * --- tables
- * -------------------------------------------------------------------------------------
- */
+static int xen_batch_end(unsigned *done)
+{
+	const struct mmu_update *u = &queues[cpu_id()].refused;
+	int err = end_batch(done);
+
+	if (err)
+		xen_explain_entry(mfn_to_pfn((mfn_t){u->ptr >> PAGE_SHIFT}),
+				  (unsigned)(u->ptr % PAGE_SIZE / sizeof(pte_t)),
+				  entry_decode(u->val), err);
+	return err;
+}
+
+/* --- tables --- */
 
 pte_t *xen_direct_entry(pfn_t pfn)
 {
@@ -149,10 +158,10 @@ static int xen_attach_table(pfn_t parent, unsigned slot, int level __attribute__
 	if (!xen_is_sealed(table))
 		enqueue_direct(table, false);
 	enqueue(parent, slot, v);
-	err = xen_batch_end(&done);
+	err = end_batch(&done);
 	if (err && done) { /* sealed, but refused as a table */
 		enqueue_direct(table, true);
-		KASSERT(!xen_batch_end(NULL), "frame %#lx cannot be made writable again", table.n);
+		KASSERT(!end_batch(NULL), "frame %#lx cannot be made writable again", table.n);
 	}
 	irq_restore(flags);
 	return err;
@@ -195,7 +204,7 @@ static void seal(pfn_t table)
 static void unseal_if_free(pfn_t table)
 {
 	enqueue_direct(table, true);
-	(void)xen_batch_end(NULL);
+	(void)end_batch(NULL);
 }
 
 static int xen_pin_root(pfn_t root)
@@ -206,7 +215,7 @@ static int xen_pin_root(pfn_t root)
 	xen_find_blockers(root, &why);
 	flags = irq_save();
 	visit_tree(root, PT_LEVELS, PT_ENTRIES, false, seal);
-	why.err = xen_batch_end(NULL);
+	why.err = end_batch(NULL);
 	if (!why.err)
 		why.err = xen_frame_op(MMUEXT_PIN_L4_TABLE, root);
 	if (why.err)
@@ -246,7 +255,7 @@ static void xen_release_tables(const pfn_t *tables, unsigned n)
 			enqueue_direct(tables[i], true);
 			any = true;
 		}
-	KASSERT(!xen_batch_end(&done), "%u of %u tables are still in use", n - done, n);
+	KASSERT(!end_batch(&done), "%u of %u tables are still in use", n - done, n);
 	irq_restore(flags);
 	if (!any)
 		return;
@@ -270,10 +279,7 @@ static int xen_load_root(pfn_t root)
 	return err;
 }
 
-/*
- * --- forgetting
- * ---------------------------------------------------------------------------------
- */
+/* --- forgetting --- */
 
 static void flush_here(unsigned cmd, vaddr_t va)
 {
