@@ -7,6 +7,7 @@
 #include "tests/kernel/watch.h"
 #include "kernel/cpu.h"
 #include "kernel/irq.h"
+#include "kernel/platform.h"
 #include "kernel/test.h"
 #include "kernel/thread.h"
 #include "kernel/watchdog.h"
@@ -102,6 +103,18 @@ u64 watch_write(struct watch *w, u8 value)
 	w->value = value;
 	give_order(w, ORDER_WRITE);
 	return atomic_read(&w->through);
+}
+
+bool watch_remembers(u64 through)
+{
+	u64 others = cpus_online().bits & ~cpu_bit(cpu_id());
+	bool all = (through & others) == others;
+
+	if (!all && platform == &native_platform)
+		test_fail(__FILE__, __LINE__, "only CPUs %#lx of %#lx remember", through, others);
+	else if (!all)
+		test_skip("the hypervisor made a CPU forget before it was asked to");
+	return all;
 }
 
 void watch_end(struct watch *w)

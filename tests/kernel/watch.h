@@ -30,6 +30,14 @@ void watch_begin(struct watch *w, void *va);
 u64 watch_read(struct watch *w);
 u64 watch_write(struct watch *w, u8 value);
 
+/*
+ * watch_remembers: `through` is what came of an order after the entry was cleared. Did all other
+ * CPUs remember it, as the test wants?
+ *   => false is a failure; but a hypervisor may make a CPU forget at any time, for reasons of its
+ *      own, and the test is skipped by name where there is one
+ */
+bool watch_remembers(u64 through);
+
 void watch_end(struct watch *w);
 
 /*
