@@ -26,7 +26,11 @@ const u16 typing_slot_number[TYPING_SLOTS] = {1, 2, 3, 5, 100, 255, 256, 271, 27
 #define LAST_XEN_SLOT  7 /* and of 271 */
 
 const struct typing_rules typing_dom0 = {.cache_bits = true, .ptwr = true, .linear = true};
-const struct typing_rules typing_domu = {.cache_bits = false, .ptwr = true, .linear = true};
+/*
+ * A domU's stores are done by Xen only if it has asked for that (vm_assist,
+ * VMASST_TYPE_writable_pagetables), which we have not; dom0's are in any case.
+ */
+const struct typing_rules typing_domu = {.cache_bits = false, .ptwr = false, .linear = true};
 
 /* What Xen puts into 256 to 271 of an L4; read as any other table's entry, a page of Xen's. */
 static const pte_t xen_entry = {(u64)TYPING_FOREIGN << PAGE_SHIFT | PTE_P | PTE_U};

@@ -12,8 +12,8 @@
  *
  * Pure C: no hypercall, no allocation, no lock (the caller has one universe to itself). The rules
  * follow xen/arch/x86/mm.c (_get_page_type, promote_l*_table, mod_l*_entry, get_page_from_l*e,
- * put_page_from_l*e) and agree with Xen 4.17.7 as dom0 over a million random operations. Not run
- * there are those marked "source", and what typing_domu says. Where a run on another Xen disagrees,
+ * put_page_from_l*e) and agree with Xen 4.17.7 over a million random operations as dom0, and a
+ * hundred thousand as domU. Not run are those marked "source". Where a run on another Xen disagrees,
  * this model is the one place to change. Next: xen/typing.c, then xen/difftest.h, which makes that
  * run.
  */
