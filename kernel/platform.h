@@ -2,8 +2,8 @@
 /*
  * The platform: what kernel/ asks of the machine besides page tables (those are mm/mmu_ops.h).
  * There are three, the bare machine (arch/x86/platform.c), a Xen PV guest (xen/platform.c) and,
- * between the two, a Xen PVH guest (xen/pvh.c), each a table of functions; kernel_main() picks
- * one by the door it came through, and nobody else ever asks which it is.
+ * between the two, a Xen PVH guest (xen/pvh.c), each a table of functions; kernel_main() picks one
+ * by the door it came through, and nobody else ever asks which it is.
  *
  * In the order in which kernel/main.c calls them.
  */

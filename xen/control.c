@@ -18,6 +18,7 @@
 #include "kernel/monitor.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
+#include "kernel/thread.h"
 #include "xen/hypercall.h"
 #include "xen/xenstore.h"
 
@@ -49,8 +50,10 @@ static void obey(unsigned wish)
 static void asked(void)
 {
 	char word[32];
-	int n = xenstore_read(ASKED, word, sizeof(word));
+	int n;
 
+	while ((n = xenstore_read(ASKED, word, sizeof(word))) == -ETIMEDOUT)
+		thread_yield(); /* a machine with much to do: what is asked must not be lost */
 	if (!n || n == -ENOENT) /* the watch's first call, or our own acknowledgement */
 		return;
 	if (n < 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A Xen PV guest, as kernel/ sees it: the first domain (dom0), which is what Xen itself boots,
- * or one that a toolstack has made (domU). The order of things is kernel/main.c's.
+ * A Xen PV guest, as kernel/ sees it: the first domain (dom0), which is what Xen itself boots, or
+ * one that a toolstack has made (domU). The order of things is kernel/main.c's.
  *
  * Leaving: the first domain can end the emulator by its port, as on the bare machine, once Xen has
  * let it use ports. Any other ends as control.c says.

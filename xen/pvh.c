@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A PVH guest of Xen's: a machine made of processors, local APICs and memory, with page tables
- * that are its own business, and nothing else. So this is the bare machine's platform with the
- * functions replaced that need a device, for there is no serial port, no PIT and no IO-APIC:
- * console, clock and xenstore are Xen's, by hypercall, as in a PV guest; and leaving is.
+ * A PVH guest of Xen's: a machine made of processors, local APICs and memory, with page tables that
+ * are its own business, and nothing else. So this is the bare machine's platform with the functions
+ * replaced that need a device, for there is no serial port, no PIT and no IO-APIC: console, clock
+ * and xenstore are Xen's, by hypercall, as in a PV guest; and leaving is.
  *
  * What has to be asked for here, where a PV guest is given it at the start:
  *
@@ -81,10 +81,7 @@ static void share_page(void)
 	cpus[0].shared = &xen_shared.info.vcpu_info[0];
 }
 
-/*
- * From the boot tables, where the direct map reaches all below 4 GiB, to our own, where it is
- * RAM.
- */
+/* From the boot tables, whose direct map reaches all below 4 GiB, to our own: there it is RAM. */
 static int enter_own_tables(pfn_t root)
 {
 	vaddr_t va = (vaddr_t)console_window;

@@ -30,7 +30,7 @@ void xenstore_start(void);
  *   => -ENODEV, -ETIMEDOUT, -EIO (the ring is broken: for good), -EBUSY (asked from within a
  *      request), or what the daemon says: -ENOENT, -EACCES, ...
  */
-#define XENSTORE_WAIT_US 2000000
+#define XENSTORE_WAIT_US 5000000
 int xenstore_read(const char *path, char *out, size_t size);
 int xenstore_directory(const char *path, char *out, size_t size);
 int xenstore_write(const char *path, const char *text);
