@@ -170,6 +170,11 @@ void xen_note_refusal(const struct xen_refusal *r)
 		printk("xen: further refusals are counted, not printed (stats xen_*; `explain` shows the last)\n");
 }
 
+const struct xen_refusal *xen_last_refusal(void)
+{
+	return &last;
+}
+
 void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err)
 {
 	pfn_t to = paddr_to_pfn(entry & PTE_ADDR);

@@ -45,6 +45,9 @@ void xen_tell_refusal(const struct xen_refusal *r);
  */
 void xen_note_refusal(const struct xen_refusal *r);
 
+/* The last one. => err is 0: there was none */
+const struct xen_refusal *xen_last_refusal(void);
+
 /* An entry that Xen would not write, of a table that is in use: prints why, as the above. */
 void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err);
 

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/* For suites about page tables that a hypervisor looks at. */
+#ifndef TESTS_XEN_GUEST_H
+#define TESTS_XEN_GUEST_H
+
+#include "kernel/test.h"
+#include "mm/mmu_ops.h"
+
+/* => false, and the test is skipped: nobody looks at our page tables */
+static inline bool xen_looks(void)
+{
+	if (!mmu->tables_read_only)
+		test_skip("no hypervisor looks at our page tables: boot as a PV guest of Xen");
+	return mmu->tables_read_only;
+}
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How many hypercalls things cost: that entries are asked for many at once, and that what is lazy
+ * costs none.
+ */
+#include "kernel/counter.h"
+#include "mm/aspace.h"
+#include "mm/kmap.h"
+#include "mm/vmap.h"
+#include "tests/kernel/stage.h"
+#include "tests/xen/guest.h"
+
+#define MANY	1100u /* pages: parts of three or four level-1 tables */
+#define PROGRAM 0x40000000ul
+#define PIECE	256 /* tables released in one go: mm/aspace.c */
+
+static struct frame *f[MANY];
+
+static u64 hypercalls(void)
+{
+	return counter_sum(CNT_xen_mmu_update) + counter_sum(CNT_xen_mmuext);
+}
+
+/* Without those that make page tables, which stay: where the addresses have them it costs least. */
+static u64 cost_of_vmap(unsigned n)
+{
+	u64 least = ~0ul;
+
+	for (unsigned i = 0; i < 4; i++) {
+		u64 before = hypercalls();
+		void *va = vmap(f, n, VM_W);
+
+		least = MIN(least, hypercalls() - before);
+		EXPECT(va, "no memory");
+		vunmap(va);
+		vm_unmap_aliases();
+	}
+	return least;
+}
+
+KTEST(hypercalls, mapping_costs_one_for_512_pages)
+{
+	static const unsigned sizes[] = {1, 4, 16, 256, 512, 513, MANY};
+	struct stage s;
+
+	if (!xen_looks() || !stage_begin(&s, f, MANY, LAZY_TLB))
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u64 cost = cost_of_vmap(sizes[i]), most = (sizes[i] + 511) / 512 + 1;
+
+		EXPECT(cost && cost <= most, "vmap of %u pages: %lu hypercalls, at most %lu",
+		       sizes[i], cost, most);
+	}
+	stage_end(&s);
+}
+
+KTEST(hypercalls, lazy_unmapping_and_reviving_cost_none)
+{
+	struct stage s;
+	u64 before;
+	void *va;
+
+	if (!xen_looks() || !stage_begin(&s, f, 4, LAZY_PTE))
+		return;
+	va = vmap(f, 4, VM_W);
+	before = hypercalls();
+	vunmap(va);
+	EXPECT(vmap(f, 4, VM_W) == va, "it was not revived");
+	vunmap(va);
+	EXPECT_EQ(hypercalls(), before);
+	va = kmap(f[0]);
+	before = hypercalls();
+	kunmap(va);
+	EXPECT(kmap(f[0]) == va, "it was not revived");
+	kunmap(va);
+	EXPECT_EQ(hypercalls(), before);
+	stage_end(&s);
+}
+
+/* => hypercalls to destroy a space with pages in so many level-1 tables, which was loaded once */
+static u64 cost_of_destroying(unsigned tables)
+{
+	struct aspace *as = aspace_create("cost");
+	u64 before, cost;
+
+	EXPECT(as, "no memory");
+	for (unsigned i = 0; as && i < tables; i++)
+		EXPECT_EQ(aspace_map(as, PROGRAM + i * 2 * MiB, 1, VM_W), 0);
+	if (!as)
+		return 0;
+	EXPECT_EQ(aspace_load(as), 0);
+	aspace_leave();
+	before = hypercalls();
+	EXPECT_EQ(aspace_destroy(as), 0);
+	cost = hypercalls() - before;
+	return cost;
+}
+
+KTEST(hypercalls, destroying_a_space_costs_by_the_batch)
+{
+	u64 small, large;
+
+	if (!xen_looks())
+		return;
+	small = cost_of_destroying(2);
+	large = cost_of_destroying(2 * PIECE - 16); /* still two pieces */
+	EXPECT(small <= 3, "destroying a small space takes %lu hypercalls", small);
+	EXPECT(large <= small + 2, "with %u tables it takes %lu, with 2 %lu", 2 * PIECE - 16, large,
+	       small);
+}
