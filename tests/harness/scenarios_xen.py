@@ -52,6 +52,14 @@ def run_without_terminal(build, _):
 
 
 @scenario
+def poison_and_hold(build, log):
+    """Suites that only use mappings, with both debugging aids on all the time."""
+    run = "test sparse; test protect; vmtest loops=5 case='random*'; purge; check"
+    with Guest(dom0(f'hold=on debug=poison run="{run}"', mem="128M"), build, log) as guest:
+        guest.must_pass(scenarios.SUITES_TIMEOUT)
+
+
+@scenario
 def panics(build, log):
     """A panic ends the domain with failure, and its report says what it says on the bare machine."""
     for way in ("null", "unmapped", "twice"):

@@ -176,10 +176,12 @@ def scenario_jobs(settings):
 
 def suites_job(settings, name, machine):
     """=> the job that runs all of the kernel's own tests on that machine"""
+    timeout = matrix.XEN_TIMEOUT if machine.door in xen.DOORS else matrix.TIMEOUT
+
     def run():
         booted = machine._replace(append=f'{machine.append} run="test; check"')
         with Guest(booted, settings.build, settings.log(name)) as guest:
-            passed = guest.wait(matrix.TIMEOUT)
+            passed = guest.wait(timeout)
             report = tap_report(guest.text, 0 if passed else 1)
             if not passed and not any(check.status == "fail" for check in report):
                 raise guest.failed("the kernel reports failure")

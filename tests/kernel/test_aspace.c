@@ -379,7 +379,7 @@ KTEST(aspace, bad_input_changes_nothing)
 
 /* --- all CPUs at once ------------------------------------------------------------------------ */
 
-#define STORM_SPACES 120 /* of all CPUs together: where a hypervisor pins them each takes a while */
+#define STORM_SPACES 60 /* of all CPUs together: where a hypervisor pins them each takes a while */
 
 /* Buffers are mapped, written, unmapped and freed; what is made next is made of their frames. */
 static void storm(void *arg __attribute__((unused)))
