@@ -13,6 +13,7 @@
 #include "mm/lazy.h"
 #include "mm/pagetable.h"
 #include "mm/park.h"
+#include "mm/space.h"
 #include "mm/vmap.h"
 #include "tests/host/sim.h"
 
@@ -180,6 +181,21 @@ static void test_static_map(void)
 	damage(e, (*e & ~PTE_ADDR) | frame_paddr(f[3]), "the frame array lies in a frame in use");
 }
 
+/* A hypervisor's page over one of the image's: what its entry names is no frame of ours. */
+static void test_platform_page(void)
+{
+	struct kernel_image *img = (struct kernel_image *)space_image();
+	u64 *e;
+
+	boot();
+	img->platform_page = sim_image.end - PAGE_SIZE;
+	e = entry_at(img->platform_page, 1);
+	ok(mm_check(false), "found: the image's own page is still there");
+	*e = (*e & ~PTE_ADDR) | frame_paddr(free_frame);
+	is_u64(mm_check(false), 0, "its number may be that of a free frame");
+	damage(e, *e & ~PTE_NX, "such a page is executable");
+}
+
 static void test_links(void)
 {
 	pfn_t leaf_table;
@@ -310,6 +326,7 @@ int main(void)
 	sim_scenario("vmap entries", test_vmap_entries);
 	sim_scenario("aliases", test_aliases);
 	sim_scenario("static map", test_static_map);
+	sim_scenario("platform page", test_platform_page);
 	sim_scenario("links", test_links);
 	sim_scenario("frames", test_frames);
 	sim_scenario("areas", test_areas);
