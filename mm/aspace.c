@@ -76,8 +76,11 @@ static int ensure_root(struct aspace *as, unsigned cpu)
 	err = pt_copy_kernel_half(root, kmap_local_root(cpu));
 	if (!err)
 		err = mmu->attach_table(root, 0, PT_LEVELS, as->user);
-	if (!err)
+	if (!err) {
+		spin_lock(&as->lock); /* another CPU may be mapping there */
 		err = pt_pin_root(root);
+		spin_unlock(&as->lock);
+	}
 	if (err)
 		pt_free_table(root);
 	else
@@ -133,6 +136,7 @@ struct aspace *aspace_create(const char *name)
 		return NULL;
 	}
 	strlcpy(as->name, name, sizeof(as->name));
+	as->lock = (spinlock_t)SPINLOCK_INIT("address space");
 	as->tables = 1;
 	spin_lock(&aspaces_lock);
 	as->id = ++last_id;

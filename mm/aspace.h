@@ -34,6 +34,9 @@ struct aspace {
 	u64 pages;  /* mapped */
 	u64 tables; /* of the user half; roots are not counted */
 
+	/* held to write an entry of the user half, and while a platform looks at all of it */
+	spinlock_t lock;
+
 	atomic_t on; /* bit i: CPU i runs on it, or is on its way in or out */
 
 	/* each written by its CPU alone: the top-level table it runs on; 0: it never has */

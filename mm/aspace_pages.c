@@ -216,8 +216,11 @@ static int attach_path(struct aspace *as, vaddr_t va, struct stock *s, pfn_t *ta
 
 	while ((level = descend(as, va, table)) > 1) {
 		struct frame *f = pop(&s->tables[level - 1]);
-		int err = mmu->attach_table(*table, pt_index(va, level), level, frame_pfn(f));
+		int err;
 
+		spin_lock(&as->lock);
+		err = mmu->attach_table(*table, pt_index(va, level), level, frame_pfn(f));
+		spin_unlock(&as->lock);
 		if (err) {
 			push(&s->tables[level - 1], f);
 			return err;
@@ -231,15 +234,15 @@ static int attach_path(struct aspace *as, vaddr_t va, struct stock *s, pfn_t *ta
 static int set_pages(struct aspace *as, pfn_t table, vaddr_t va, u64 n, u64 bits, struct stock *s,
 		     u64 *mapped)
 {
-	irqflags_t flags = irq_save();
 	unsigned done = 0;
 	u32 at = s->pages;
 	int err;
 
+	spin_lock(&as->lock);
 	for (unsigned i = 0; i < n; i++, at = frames[at].next)
 		mmu->set_leaf(table, pt_index(va, 1) + i, (pte_t){frame_paddr(&frames[at]) | bits});
 	err = mmu->batch_end(&done);
-	irq_restore(flags);
+	spin_unlock(&as->lock);
 	if (!err)
 		done = (unsigned)n;
 	for (unsigned i = 0; i < done; i++) {
@@ -262,12 +265,11 @@ static void remove_pages(struct aspace *as, vaddr_t va, u64 n)
 
 	gather_begin(&g);
 	for (u64 left = n, some; left; va += some << PAGE_SHIFT, left -= some) {
-		irqflags_t flags;
 		pfn_t table;
 
 		some = in_one_table(va, left);
 		descend(as, va, &table);
-		flags = irq_save();
+		spin_lock(&as->lock);
 		for (unsigned i = 0; i < some; i++) {
 			vaddr_t at = va + ((u64)i << PAGE_SHIFT);
 			struct frame *f = aspace_own_frame(as, at, pt_read(table, pt_index(at, 1)));
@@ -277,7 +279,7 @@ static void remove_pages(struct aspace *as, vaddr_t va, u64 n)
 			push(&gone, f);
 		}
 		KASSERT(!mmu->batch_end(NULL), "%s refused to unmap %#lx", mmu->name, va);
-		irq_restore(flags);
+		spin_unlock(&as->lock);
 	}
 	smp_mb(); /* the entries are gone: only now the clock, and who is on it */
 	gather_add(&g, va - (n << PAGE_SHIFT), n, shootdown_clock());

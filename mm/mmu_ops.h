@@ -74,7 +74,8 @@ struct mmu_ops {
 	 * The rest is for roots that are made when the kernel runs, and for address spaces
 	 * (mm/aspace.h), whose tables come and go; NULL where there is nothing to do:
 	 *   pin_root:       before `root` is loaded for the first time: what it leads to is looked
-	 *                   at as a whole, and from now on only these ops change it. => 0 or -errno
+	 *                   at as a whole, and from now on only these ops change it
+	 *      => nobody changes it meanwhile; 0 or -errno
 	 *   unpin_root:     no CPU runs on `root`, none ever will
 	 *   release_tables: nothing leads to these n tables any more; they become ordinary memory
 	 */

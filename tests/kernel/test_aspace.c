@@ -416,6 +416,53 @@ static void storm(void *arg __attribute__((unused)))
 	}
 }
 
+/*
+ * A CPU that loads a space for the first time has a hypervisor look at all of it, while another
+ * CPU makes tables and entries. All start together; how far the mapping has got when the others
+ * load is different in each round.
+ */
+#define RACE_ROUNDS 40u
+#define RACE_PAGES  16u
+
+static struct race {
+	struct aspace *as;
+	unsigned round;
+	atomic_t here;
+} race;
+
+static void race_for_space(void *arg __attribute__((unused)))
+{
+	atomic_fetch_add(&race.here, 1);
+	while (atomic_read(&race.here) < nr_cpus)
+		thread_yield();
+	if (cpu_id()) {
+		for (unsigned i = 0; i < race.round * 50; i++)
+			cpu_relax();
+		load_it(race.as);
+		aspace_leave();
+		return;
+	}
+	for (u64 i = 0; i < RACE_PAGES; i++) /* each needs tables of its own */
+		EXPECT_EQ(aspace_map(race.as, (i + 1) * BASE, 1, VM_W), 0);
+	load_it(race.as);
+	EXPECT_EQ(*(u64 *)(RACE_PAGES * BASE), 0);
+	aspace_leave();
+}
+
+KTEST(aspace, it_is_loaded_while_it_grows)
+{
+	for (race.round = 0; race.round < RACE_ROUNDS; race.round++) {
+		race.as = aspace_create("race");
+		if (!race.as) {
+			NO_MEMORY;
+			return;
+		}
+		atomic_set(&race.here, 0);
+		on_all(race_for_space, NULL);
+		EXPECT_EQ(aspace_destroy(race.as), 0);
+	}
+}
+
 KTEST(aspace, storm_on_all_cpus)
 {
 	enum lazy_policy policy;
