@@ -20,8 +20,11 @@
 #define TICK_HZ	      100
 #define NS_PER_SECOND 1000000000ull
 
-/* Xen writes it while the vCPU does not run; the version is odd meanwhile, and different after. */
-static struct vcpu_time_info read_time(void)
+/*
+ * Xen writes it while the vCPU does not run; the version is odd meanwhile, and different after.
+ * => *tsc: read in between, so on the processor that all this is said of
+ */
+static struct vcpu_time_info read_time(u64 *tsc)
 {
 	const struct vcpu_info *v = this_cpu()->shared;
 	struct vcpu_time_info t;
@@ -30,6 +33,7 @@ static struct vcpu_time_info read_time(void)
 	do {
 		version = __atomic_load_n(&v->time.version, __ATOMIC_ACQUIRE);
 		t = v->time;
+		*tsc = tsc_now();
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while ((version & 1) || READ_ONCE(v->time.version) != version);
 	return t;
@@ -43,9 +47,10 @@ static u64 scale(u64 ticks, const struct vcpu_time_info *t)
 
 u64 xen_time_ns(void)
 {
-	struct vcpu_time_info t = read_time();
+	u64 tsc;
+	struct vcpu_time_info t = read_time(&tsc);
 
-	return t.system_time + scale(tsc_now() - t.tsc_timestamp, &t);
+	return t.system_time + scale(tsc - t.tsc_timestamp, &t);
 }
 
 u64 xen_vcpu_run_time_us(unsigned vcpu)
@@ -59,7 +64,8 @@ u64 xen_vcpu_run_time_us(unsigned vcpu)
 
 u64 xen_tsc_hz(void)
 {
-	struct vcpu_time_info t = read_time();
+	u64 tsc;
+	struct vcpu_time_info t = read_time(&tsc);
 	u64 hz = (NS_PER_SECOND << 32) / MAX(t.tsc_to_system_mul, 1u);
 
 	return t.tsc_shift < 0 ? hz << -t.tsc_shift : hz >> t.tsc_shift;
