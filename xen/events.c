@@ -12,6 +12,7 @@
 #include "kernel/atomic.h"
 #include "kernel/cpu.h"
 #include "kernel/panic.h"
+#include "kernel/string.h"
 
 #define PORTS_PER_WORD 64
 #define NR_PORTS       1024 /* of 4096 there can be; we bind a few for each vCPU */
@@ -20,6 +21,16 @@ union xen_shared_page xen_shared __aligned_to(4096);
 
 static event_fn handlers[NR_PORTS];
 static u64 mine[MAX_CPUS][NR_PORTS / PORTS_PER_WORD]; /* ports bound to each vCPU */
+
+/*
+ * The domain builder leaves all ports unmasked. An event that came before its handler would be
+ * taken down and not be looked at: its pending bit would stay, and Xen tells nobody of a bit that
+ * is set already. Masked, it waits for unmask().
+ */
+void xen_events_init(void)
+{
+	memset((void *)xen_shared.info.evtchn_mask, 0xff, sizeof(xen_shared.info.evtchn_mask));
+}
 
 static void bound(evtchn_t port, unsigned vcpu, event_fn fn)
 {

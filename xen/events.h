@@ -21,6 +21,9 @@ extern union xen_shared_page {
 /* => interrupt context, events masked, on the vCPU the port is bound to */
 typedef void (*event_fn)(struct trap_frame *f);
 
+/* Every port is masked, until it gets its handler. => boot, xen_shared is Xen's page */
+void xen_events_init(void);
+
 /* The port is fn's from now on, and unmasked. => boot, or before its vCPU runs */
 void xen_event_handle(evtchn_t port, event_fn fn);
 

@@ -76,6 +76,7 @@ static void start(u64 handover)
 				  start_info->shared_info | PTE_P | PTE_W | PTE_A | PTE_D,
 				  UVMF_INVLPG))
 		__builtin_trap(); /* there is no console yet: Xen tells */
+	xen_events_init();
 	c->self = c;
 	c->shared = &xen_shared.info.vcpu_info[0];
 	wrmsr(MSR_GS_BASE, (u64)c);
