@@ -144,9 +144,11 @@ static void idle(void)
 
 static void __noreturn halt(void)
 {
+	struct sched_poll nothing = {.nr_ports = 0};
+
 	irq_disable();
-	for (;;) /* of the first domain too: it stays, for who wants to look at it */
-		xen_vcpu_op(VCPUOP_down, cpu_id(), NULL);
+	for (;;) /* not "down": that takes no NMI, and a panic wants to know where we are */
+		xen_sched_op(SCHEDOP_poll, &nothing);
 }
 
 #define QEMU_EXIT_PORT 0xf4
