@@ -147,7 +147,6 @@ static int xen_attach_table(pfn_t parent, unsigned slot, int level __attribute__
 {
 	u64 v = entry_encode(pfn_to_paddr(table) | PTE_TABLE_BITS);
 	irqflags_t flags;
-	unsigned done;
 	int err;
 
 	if (!xen_is_sealed(parent)) {
@@ -158,11 +157,7 @@ static int xen_attach_table(pfn_t parent, unsigned slot, int level __attribute__
 	if (!xen_is_sealed(table))
 		enqueue_direct(table, false);
 	enqueue(parent, slot, v);
-	err = end_batch(&done);
-	if (err && done) { /* sealed, but refused as a table */
-		enqueue_direct(table, true);
-		KASSERT(!end_batch(NULL), "frame %#lx cannot be made writable again", table.n);
-	}
+	err = end_batch(NULL); /* refused, it stays sealed until it is released */
 	irq_restore(flags);
 	return err;
 }
@@ -207,6 +202,23 @@ static void unseal_if_free(pfn_t table)
 	(void)end_batch(NULL);
 }
 
+/*
+ * Tables are writable again. Who remembers the direct map's entry without W would fault at the
+ * first store, so all vCPUs forget; it is one operation, however many tables there are, and so a
+ * full flush that the shootdown clock may know of.
+ */
+static void forget_seals(void)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_ALL};
+	u64 clock = shootdown_tick();
+	unsigned done;
+	long err = xen_mmuext_op(&op, 1, &done);
+
+	count(xen_mmuext);
+	KASSERT(!err, "Xen refuses to flush: %ld", err);
+	shootdown_publish(cpus_online(), clock);
+}
+
 static int xen_pin_root(pfn_t root)
 {
 	struct xen_refusal why;
@@ -218,8 +230,10 @@ static int xen_pin_root(pfn_t root)
 	why.err = end_batch(NULL);
 	if (!why.err)
 		why.err = xen_frame_op(MMUEXT_PIN_L4_TABLE, root);
-	if (why.err)
+	if (why.err) {
 		visit_tree(root, PT_LEVELS, PT_ENTRIES / 2, true, unseal_if_free);
+		forget_seals();
+	}
 	irq_restore(flags);
 	count(xen_pin);
 	if (why.err != why.expected)
@@ -237,18 +251,11 @@ static void xen_unpin_root(pfn_t root)
 	KASSERT(!err, "root %#lx cannot be unpinned: %d", root.n, err);
 }
 
-/*
- * Writable again. Who remembers the direct map's entry without W would fault at the first store,
- * so all vCPUs forget; it is one operation, however many tables there are, and so a full flush
- * that the shootdown clock may know of.
- */
 static void xen_release_tables(const pfn_t *tables, unsigned n)
 {
-	struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_ALL};
 	irqflags_t flags = irq_save();
 	bool any = false;
 	unsigned done;
-	u64 clock;
 
 	for (unsigned i = 0; i < n; i++)
 		if (xen_is_sealed(tables[i])) {
@@ -257,12 +264,8 @@ static void xen_release_tables(const pfn_t *tables, unsigned n)
 		}
 	KASSERT(!end_batch(&done), "%u of %u tables are still in use", n - done, n);
 	irq_restore(flags);
-	if (!any)
-		return;
-	clock = shootdown_tick();
-	KASSERT(!xen_mmuext_op(&op, 1, &done), "Xen refuses to flush");
-	count(xen_mmuext);
-	shootdown_publish(cpus_online(), clock);
+	if (any)
+		forget_seals();
 }
 
 u64 xen_root_cr3(pfn_t root)
