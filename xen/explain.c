@@ -29,6 +29,8 @@
 #include "mm/space.h"
 #include "xen/mmu.h"
 
+static spinlock_t lock = SPINLOCK_INIT("refusals"); /* CPUs are refused at the same time */
+/* Under lock: */
 static struct xen_refusal last;
 static unsigned to_print = 4;
 
@@ -157,16 +159,30 @@ void xen_tell_refusal(const struct xen_refusal *r)
 		printk("xen: no entry of ours is in the way: a frame of it may be granted to another domain, a vCPU's info page, or a GDT\n");
 }
 
+/* => how many, this one included, may still be printed */
+static unsigned take_turn(const struct xen_refusal *r)
+{
+	unsigned left;
+
+	spin_lock(&lock);
+	if (r)
+		last = *r;
+	left = to_print;
+	to_print -= !!left;
+	spin_unlock(&lock);
+	return left;
+}
+
 void xen_note_refusal(const struct xen_refusal *r)
 {
+	unsigned left = take_turn(r);
+
 	count(xen_refused);
 	if (r->nr)
 		count(xen_explained);
-	last = *r;
-	if (!to_print)
-		return;
-	xen_tell_refusal(r);
-	if (!--to_print)
+	if (left)
+		xen_tell_refusal(r);
+	if (left == 1)
 		printk("xen: further refusals are counted, not printed (stats xen_*; `explain` shows the last)\n");
 }
 
@@ -179,9 +195,8 @@ void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err)
 {
 	pfn_t to = paddr_to_pfn(entry & PTE_ADDR);
 
-	if (!to_print)
+	if (!take_turn(NULL))
 		return;
-	to_print--;
 	if (!(entry & PTE_P))
 		printk("xen: Xen refuses to clear entry %u of table %#lx: %d\n", slot, table.n,
 		       err);
@@ -195,6 +210,7 @@ void xen_explain_entry(pfn_t table, unsigned slot, u64 entry, int err)
 
 COMMAND(explain, "[N]", "under Xen: what it refused last, and why; N: print the next N refusals")
 {
+	struct xen_refusal r;
 	u64 n;
 
 	if (argc > 2)
@@ -204,11 +220,16 @@ COMMAND(explain, "[N]", "under Xen: what it refused last, and why; N: print the 
 			printk("explain: '%s' is no number of refusals\n", argv[1]);
 			return -EINVAL;
 		}
+		spin_lock(&lock);
 		to_print = (unsigned)n;
+		spin_unlock(&lock);
 		return 0;
 	}
-	if (last.err)
-		xen_tell_refusal(&last);
+	spin_lock(&lock);
+	r = last;
+	spin_unlock(&lock);
+	if (r.err)
+		xen_tell_refusal(&r);
 	else
 		printk("explain: nothing was refused so far\n");
 	return 0;
