@@ -10,29 +10,22 @@
 #include "xen/console.h"
 #include "kernel/atomic.h"
 #include "kernel/console.h"
-#include "kernel/string.h"
+#include "kernel/spinlock.h"
 #include "kernel/time.h"
 #include "xen/events.h"
 #include <xen/io/console.h>
 
-#define WAIT_US \
-	5000000 /* for the daemon, which may be slow to get its turn: as a serial port is given */
+/* For the daemon, which may be slow to get its turn: as long as a serial port is given. */
+#define WAIT_US 5000000
+
+/* One at a time takes input, the reader by poll() or the event's handler, or it comes twice. */
+static spinlock_t input_lock = SPINLOCK_INIT("xen console input");
 
 /* --- dom0: the hypervisor's --- */
 
 static void dom0_write(struct console_dev *dev __attribute__((unused)), const char *s, size_t n)
 {
-	char text[128];
-
-	while (n) {
-		size_t part = MIN(n, sizeof(text));
-
-		memcpy(text, s,
-		       part); /* Xen reads it by its address: it must be mapped, as ours is */
-		xen_console_io(CONSOLEIO_write, part, text);
-		s += part;
-		n -= part;
-	}
+	xen_console_io(CONSOLEIO_write, n, (void *)s); /* Xen only reads it */
 }
 
 static void dom0_poll(struct console_dev *dev __attribute__((unused)))
@@ -40,10 +33,12 @@ static void dom0_poll(struct console_dev *dev __attribute__((unused)))
 	char text[64];
 	long n;
 
+	spin_lock(&input_lock);
 	while (console_input_room() >= sizeof(text) &&
 	       (n = xen_console_io(CONSOLEIO_read, sizeof(text), text)) > 0)
 		for (long i = 0; i < n; i++)
 			console_input(text[i]);
+	spin_unlock(&input_lock);
 }
 
 static struct console_dev dom0_console = {.name = "xen", .write = dom0_write, .poll = dom0_poll};
@@ -107,12 +102,17 @@ static void ring_flush(struct console_dev *dev __attribute__((unused)))
 /* What does not fit stays in the ring, and so with the daemon, until the console polls. */
 static void ring_poll(struct console_dev *dev __attribute__((unused)))
 {
-	u32 cons = ring->in_cons, prod = __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE);
-	bool taken = cons != prod && console_input_room();
+	u32 cons, prod;
+	bool taken;
 
+	spin_lock(&input_lock);
+	cons = ring->in_cons;
+	prod = __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE);
+	taken = cons != prod && console_input_room();
 	for (; cons != prod && console_input_room(); cons++)
 		console_input(ring->in[MASK_XENCONS_IDX(cons, ring->in)]);
 	__atomic_store_n(&ring->in_cons, cons, __ATOMIC_RELEASE);
+	spin_unlock(&input_lock);
 	if (taken)
 		xen_event_send(ring_port);
 }
