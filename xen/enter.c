@@ -18,6 +18,7 @@
  * the new root is pinned, which makes Xen read everything, and loaded; the builder's root is
  * unpinned, so its tables and those we have added are memory again, and the allocator gets them.
  */
+#include "kernel/main.h"
 #include "mm/early.h"
 #include "mm/pagetable.h"
 #include "mm/space.h"
@@ -28,6 +29,7 @@
 
 #define BUILDER_PAD   (512 * KiB)
 #define BUILDER_ALIGN (4 * MiB)
+#define EARLY_MAX     pt_entry_size(3) /* what one level-2 table maps */
 #define LEAF_BITS     (PTE_P | PTE_W | PTE_A | PTE_D)
 
 /* Physical addresses. */
@@ -143,6 +145,10 @@ void xen_mmu_early(const struct start_info *si)
 	level2 = builder_table(IMAGE_BASE, 2);
 	end = MIN(builder.mapped + (tables_wanted(si->nr_pages) << PAGE_SHIFT),
 		  si->nr_pages << PAGE_SHIFT);
+	if (MAX(builder.mapped, end) > EARLY_MAX)
+		refuse_to_start(
+			"the domain is too large",
+			"its module, its list of frames and our page tables take more than 1 GiB");
 	for (; builder.mapped < end; builder.mapped += pt_entry_size(2))
 		set_link(level2, pt_index(IMAGE_BASE + builder.mapped, 2),
 			 make_table(fill_leaves, builder.mapped >> PAGE_SHIFT));

@@ -35,30 +35,39 @@ void xen_irq_disable(void);
 void xen_irq_enable(void);
 void xen_irq_save(void);
 
-static void *page_of_mfn(u64 mfn)
+static paddr_t mfn_to_paddr(u64 mfn)
 {
-	return phys_to_virt(pfn_to_paddr(mfn_to_pfn((mfn_t){mfn})));
+	return pfn_to_paddr(mfn_to_pfn((mfn_t){mfn}));
 }
 
 /* The first domain has neither ring: the daemons at their other ends would be its own. */
-static bool is_first_domain(void)
+bool xen_is_first_domain(void)
 {
 	return start_info->flags & SIF_INITDOMAIN;
 }
 
+/* The ring is in the image's window, as all that the builder has made, until there is more. */
 static void start_console(void)
 {
-	if (is_first_domain())
+	if (xen_is_first_domain())
 		xen_console_init(NULL, 0);
 	else
-		xen_console_init(page_of_mfn(start_info->console.domU.mfn),
+		xen_console_init((void *)(IMAGE_BASE + mfn_to_paddr(start_info->console.domU.mfn)),
 				 start_info->console.domU.evtchn);
+}
+
+static void leave_window(void)
+{
+	if (!xen_is_first_domain())
+		xen_console_move(phys_to_virt(mfn_to_paddr(start_info->console.domU.mfn)));
+	start_info = phys_to_virt((vaddr_t)start_info - IMAGE_BASE);
 }
 
 static void find_xenstore(void)
 {
-	if (!is_first_domain())
-		xenstore_init(page_of_mfn(start_info->store_mfn), start_info->store_evtchn);
+	if (!xen_is_first_domain())
+		xenstore_init(phys_to_virt(mfn_to_paddr(start_info->store_mfn)),
+			      start_info->store_evtchn);
 }
 
 static void start(u64 handover)
@@ -81,9 +90,10 @@ static void start(u64 handover)
 	c->shared = &xen_shared.info.vcpu_info[0];
 	wrmsr(MSR_GS_BASE, (u64)c);
 	irq_patch(irq_words);
-	xen_mmu_early(start_info);
-	start_console();
 	xen_traps_init();
+	start_console();
+	xen_mmu_early(start_info);
+	leave_window();
 	cpu_find_features();
 }
 
@@ -96,9 +106,8 @@ static const void *read_boot_map(paddr_t pa, u64 len)
 
 static void survey(void)
 {
-	start_info = phys_to_virt((vaddr_t)start_info - IMAGE_BASE);
 	printk("xen: %s, %u vCPUs, %lu pages\n",
-	       is_first_domain() ? "the first domain" : "a domain of its own", xen_smp_count(),
+	       xen_is_first_domain() ? "the first domain" : "a domain of its own", xen_smp_count(),
 	       start_info->nr_pages);
 	find_xenstore();
 }
@@ -159,15 +168,10 @@ static void leave(int status)
 {
 	struct physdev_set_iopl iopl = {.iopl = 1};
 
-	if (is_first_domain() &&
+	if (xen_is_first_domain() &&
 	    !hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (u64)&iopl))
 		outb(QEMU_EXIT_PORT, status ? QEMU_EXIT_FAIL : QEMU_EXIT_PASS);
 	xen_leave(status);
-}
-
-bool xen_is_first_domain(void)
-{
-	return start_info->flags & SIF_INITDOMAIN;
 }
 
 static u64 run_time_us(void)
