@@ -158,8 +158,10 @@ static void init_laziness(void)
 	if (err && err != -ENOENT)
 		printk("mm: lazy_max= takes a number of pages; staying with %lu\n", lazy_max);
 	vmap_init(policy, lazy_max);
-	if (kmap_local_init_cpu(0) || mmu->load_root(kmap_local_root(0)))
+	if (kmap_local_init_cpu(0))
 		refuse_to_start("no kmap_local slots", "out of memory");
+	if (mmu->load_root(kmap_local_root(0)))
+		refuse_to_start("no address space", "the platform refuses our page tables");
 	frame_set_hold(wants("hold", "on"));
 	if (wants("debug", "poison"))
 		lazy_set_poison(true);
