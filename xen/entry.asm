@@ -15,10 +15,11 @@
 bits 64
 default rel
 
+%include "arch/x86/frame.inc"
+
 extern xen_trap
 
 TRAP_STUB_SIZE	equ 16			; xen/traps.c
-FRAME_RIP	equ 17 * 8		; offset in struct trap_frame
 VEC_EVENT	equ 0xf3		; xen/traps.h
 VEC_FAILSAFE	equ 0xf4
 
@@ -66,45 +67,7 @@ xen_failsafe_entry:
 
 global xen_trap_common:function
 xen_trap_common:
-	push	rax
-	push	rbx
-	push	rcx
-	push	rdx
-	push	rsi
-	push	rdi
-	push	rbp
-	push	r8
-	push	r9
-	push	r10
-	push	r11
-	push	r12
-	push	r13
-	push	r14
-	push	r15
-	cld
-	mov	rdi, rsp
-	; A frame as a call would have left it, so that a backtrace shows what was interrupted.
-	push	qword [rsp + FRAME_RIP]
-	push	rbp
-	mov	rbp, rsp
-	call	xen_trap
-	add	rsp, 16
-	pop	r15
-	pop	r14
-	pop	r13
-	pop	r12
-	pop	r11
-	pop	r10
-	pop	r9
-	pop	r8
-	pop	rbp
-	pop	rdi
-	pop	rsi
-	pop	rdx
-	pop	rcx
-	pop	rbx
-	pop	rax
-	add	rsp, 16			; vector, error code
+	trap_call xen_trap
 	push	0			; flags: not VGCF_in_syscall, all registers are restored
 	push	rcx
 	push	r11

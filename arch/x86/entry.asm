@@ -13,6 +13,8 @@
 bits 64
 default rel
 
+%include "arch/x86/frame.inc"
+
 extern trap_dispatch
 
 SEL_KERNEL_CODE equ 0x08	; arch/x86/cpu.h
@@ -20,7 +22,6 @@ SEL_KERNEL_DATA equ 0x10
 SEL_TSS		equ 0x18
 
 TRAP_STUB_SIZE	equ 16		; arch/x86/idt.c
-FRAME_RIP	equ 17 * 8	; offset in struct trap_frame
 
 ; Exceptions that push an error code: SDM vol. 3A, table 6-1; 21 is #CP, 29 and 30 AMD's #VC and
 ; #SX.
@@ -45,45 +46,7 @@ align TRAP_STUB_SIZE
 
 global trap_common:function
 trap_common:
-	push	rax
-	push	rbx
-	push	rcx
-	push	rdx
-	push	rsi
-	push	rdi
-	push	rbp
-	push	r8
-	push	r9
-	push	r10
-	push	r11
-	push	r12
-	push	r13
-	push	r14
-	push	r15
-	cld
-	mov	rdi, rsp
-	; A frame as a call would have left it, so that a backtrace shows what was interrupted.
-	push	qword [rsp + FRAME_RIP]
-	push	rbp
-	mov	rbp, rsp
-	call	trap_dispatch
-	add	rsp, 16
-	pop	r15
-	pop	r14
-	pop	r13
-	pop	r12
-	pop	r11
-	pop	r10
-	pop	r9
-	pop	r8
-	pop	rbp
-	pop	rdi
-	pop	rsi
-	pop	rdx
-	pop	rcx
-	pop	rbx
-	pop	rax
-	add	rsp, 16		; vector, error code
+	trap_call trap_dispatch
 	iretq
 
 ; void gdt_load(const struct gdt_pointer *p)
