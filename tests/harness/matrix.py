@@ -14,7 +14,7 @@ TLB_SUITES = ("shootdown", "smp", "vmap", "lazy", "stale", "revival", "frame_ali
               "huge", "hold", "poison", "bugs")
 COMMANDS_BOCHS = "; ".join([COMMANDS, *(f"test {suite}" for suite in TLB_SUITES)])
 TIMEOUT = 150  # seconds; most boots take one to five, UEFI ten, Bochs twenty
-XEN_TIMEOUT = 400  # under Xen CPUs wait for each other more, and where they are more than the real ones for long
+XEN_TIMEOUT = 600  # under Xen CPUs wait for each other more, and where they are more than the real ones for long
 
 BOOTS = [
     # door        kind       CPUs memory  processor
