@@ -110,7 +110,7 @@ void engine_clear_run(pte_t *e, unsigned n, u64 alias)
 		engine_clear_rest(e, n, alias, stop);
 }
 
-void engine_clear(struct area *a, u64 page, u64 n)
+static __always_inline void clear_entries(const struct area *a, u64 page, u64 n)
 {
 	atomic_fetch_add(&clearings, 1);
 	while (n) {
@@ -120,6 +120,16 @@ void engine_clear(struct area *a, u64 page, u64 n)
 		page += r.n;
 		n -= r.n;
 	}
+}
+
+void engine_clear_entries(const struct area *a, u64 page, u64 n)
+{
+	clear_entries(a, page, n);
+}
+
+void engine_clear(struct area *a, u64 page, u64 n)
+{
+	clear_entries(a, page, n);
 	a->stamp = shootdown_stamp();
 }
 

@@ -82,6 +82,22 @@ int engine_set(struct area *a, u64 page, struct frame *const *f, u64 n, unsigned
 /* engine_clear: the entries of pages [page, page + n), all present, are zero; the area stamped. */
 void engine_clear(struct area *a, u64 page, u64 n);
 
+/*
+ * The same without the stamp, which the caller gives it. What is cleared so between the other two
+ * may take effect at the end only, and is to be stamped then. => as mmu->clear_begin, clear_end
+ */
+void engine_clear_entries(const struct area *a, u64 page, u64 n);
+static inline irqflags_t engine_clear_begin(void)
+{
+	return mmu->clear_begin ? mmu->clear_begin() : 0;
+}
+
+static inline void engine_clear_end(irqflags_t flags)
+{
+	if (mmu->clear_end)
+		mmu->clear_end(flags);
+}
+
 /* => may a large page be mapped there: the table above exists, and none below it */
 bool large_fits(vaddr_t va);
 

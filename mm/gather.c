@@ -23,7 +23,7 @@ static void add_stamp(struct gather *g, u64 stamp)
 	g->unflushed = true;
 }
 
-void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp)
+void gather_add_range(struct gather *g, vaddr_t start, u64 pages, u64 stamp)
 {
 	add_stamp(g, stamp);
 	g->pages += pages;

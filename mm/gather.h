@@ -42,7 +42,21 @@ void gather_begin(struct gather *g);
  *   => its entries were cleared before shootdown_stamp() gave `stamp`; 0: nobody knows when they
  *      were, so no flush until now proves anything
  */
-void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp);
+void gather_add_range(struct gather *g, vaddr_t start, u64 pages, u64 stamp);
+
+static inline void gather_add(struct gather *g, vaddr_t start, u64 pages, u64 stamp)
+{
+	if (g->full && stamp - 1 < g->stamp) /* a stamp, and no news */
+		g->pages += pages;
+	else
+		gather_add_range(g, start, pages, stamp);
+}
+
+/* What was added so far was cleared before shootdown_stamp() gave `stamp`, not sooner. */
+static inline void gather_stamp(struct gather *g, u64 stamp)
+{
+	g->stamp = MAX(g->stamp, stamp);
+}
 
 /* The same for addresses that are not known any more: everything. */
 void gather_add_all(struct gather *g, u64 stamp);

@@ -108,10 +108,9 @@ bool lazy_stay(struct area *a, u64 live)
 
 /*
  * An area from a list that was taken comes off the list. => what it was: LAZY: it is CLEARED now
- * and ours, *holed tells if some of its entries are gone; CLEARED: they all are, it is ours to
- * park; LIVE: it is revived and its user's
+ * and ours; CLEARED: its entries are gone, it is ours to park; LIVE: it is revived and its user's
  */
-static enum area_state claim(struct area *a, bool *holed)
+static enum area_state claim(struct area *a)
 {
 	u64 w, new;
 
@@ -123,56 +122,89 @@ static enum area_state claim(struct area *a, bool *holed)
 			cpu_relax();
 			continue;
 		}
-		*holed = w & AREA_HOLED;
-		new = w & ~(AREA_LISTED | AREA_HOLED);
+		new = w & ~AREA_LISTED;
 		if (word_state(w) == AREA_LAZY)
 			new ^= AREA_LAZY ^ AREA_CLEARED;
 	} while ((w & AREA_BUSY) || !atomic_cmpxchg(&a->word, w, new));
 	return word_state(w);
 }
 
-/* Page by page, for some have no entry any more. */
+/* Page by page, for some have no entry any more. => pages that had */
 static u64 clear_holed(struct area *a)
 {
 	u64 n = 0;
 
 	for (u64 page = 0; page < a->pages; page++)
 		if (entry_read(entry_of(a->start + (page << PAGE_SHIFT)))) {
-			engine_clear(a, page, 1);
+			engine_clear_entries(a, page, 1);
 			n++;
 		}
+	atomic_fetch_and(&a->word, ~AREA_HOLED);
 	return n;
+}
+
+/*
+ * Pages of areas that are cleared together, at most: a platform that is asked for every entry is
+ * asked once for so many, and they are out of reach, neither lazy nor gone, no longer than that
+ * takes.
+ */
+#define TOGETHER PT_ENTRIES
+
+/*
+ * Areas of a list, from `a` to before `end`, that are CLEARED and ours, and have their entries
+ * still. => pages cleared
+ */
+static u64 clear_together(struct area *a, const struct area *end, struct gather *g)
+{
+	bool many = a != end && a->pages > TOGETHER; /* then it is the only one */
+	irqflags_t flags = many ? 0 : engine_clear_begin();
+	u64 pages = 0, stamp;
+
+	for (struct area *i = a; i != end; i = i->parked) {
+		if (unlikely(atomic_read(&i->word) & AREA_HOLED)) {
+			pages += clear_holed(i);
+		} else {
+			engine_clear_entries(i, 0, i->pages);
+			pages += i->pages;
+		}
+	}
+	if (!many)
+		engine_clear_end(flags);
+	stamp = shootdown_stamp();
+	for (; a != end; a = a->parked) {
+		a->stamp = stamp;
+		gather_add(g, a->start, a->pages, stamp);
+	}
+	return pages;
 }
 
 /* Clears a list that was taken; areas go to *done, ranges into `g`. => pages */
 static u64 clear_list(struct area *list, struct area **done, struct gather *g)
 {
-	u64 pages = 0;
-	bool holed;
+	const struct area *end = *done; /* before it are those to be cleared yet */
+	u64 pages = 0, waiting = 0;
 
 	for (struct area *a = list, *next; a; a = next) {
-		next = a->parked;
-		switch (claim(a, &holed)) {
-		case AREA_LAZY:
-			break;
-		case AREA_CLEARED: /* by mm/purge.c, which may not have flushed it */
+		enum area_state was;
+
+		next = a->parked; /* before it may be its user's again */
+		was = claim(a);
+		if (was == AREA_CLEARED) { /* by mm/purge.c, which may not have flushed it */
 			gather_add(g, a->start, a->pages, a->stamp);
 			park_cleared(a);
-			continue;
-		default:
-			continue;
 		}
-		if (holed) {
-			pages += clear_holed(a);
-		} else {
-			engine_clear(a, 0, a->pages);
-			pages += a->pages;
+		if (was != AREA_LAZY)
+			continue;
+		if (waiting + a->pages > TOGETHER) {
+			pages += clear_together(*done, end, g);
+			end = *done;
+			waiting = 0;
 		}
-		gather_add(g, a->start, a->pages, a->stamp);
 		a->parked = *done;
 		*done = a;
+		waiting += a->pages;
 	}
-	return pages;
+	return pages + clear_together(*done, end, g);
 }
 
 /*

@@ -43,18 +43,25 @@ struct mmu_ops {
 	/*
 	 * Entries of level-1 tables that map RAM of ours, a run of them within one table, with the
 	 * alias words of their frames (mm/run.h has the loops). Each call has taken effect when it
-	 * returns; the caller alone owns the entries. Both NULL: an entry is written by writing it,
+	 * returns; the caller alone owns the entries. All NULL: an entry is written by writing it,
 	 * and the engine does that itself. Where entries must be
-	 * asked for, one by one or many at once, mm/run_queued.h makes both of set_leaf.
+	 * asked for, one by one or many at once, mm/run_queued.h makes these of set_leaf.
 	 *   set_run:   e[0..n-1] map f[0..n-1] with `bits`; `alias` is the alias word of the first
 	 *      => n; fewer: that many are set, and the next frame's word is not the plain case;
 	 *         -errno: the platform refused, and nothing of this run is set
 	 *   clear_run: e[0..n-1], all present (n may be 0), become zero, atomically each
 	 *      => .left = 0; else so many are left: the first is zero, but its frame has other
 	 *         aliases too
+	 * Where asking costs more than an entry does, runs are cleared together; NULL: at once.
+	 *   clear_begin: clear_run() need not take effect from here on, entries and words alike;
+	 *      nothing is waited for until the end
+	 *      => IRQs are off from here to the end; what to give to clear_end
+	 *   clear_end: all of them have taken effect
 	 */
 	int (*set_run)(pte_t *e, struct frame *const *f, unsigned n, u64 bits, u64 alias);
 	struct run_stop (*clear_run)(pte_t *e, unsigned n, u64 alias);
+	irqflags_t (*clear_begin)(void);
+	void (*clear_end)(irqflags_t flags);
 
 	/*
 	 * Any other leaf: large pages, devices, static mappings, new rights for an entry, pages of

@@ -18,16 +18,71 @@
  * `older`: should some CPU not have flushed past that, exact pages are not enough.
  *
  * An alias whose area is CLEARED is on its way: another CPU is just clearing its entry, or has just
- * written it and is about to make the area live. That ends by itself, so we look again.
+ * written it and is about to make the area live. That ends by itself, so we look again. What that
+ * CPU has cleared it may be yet to flush, and we do not know its pages, so we flush everything.
  *
- * The lazy area is BUSY while one of its pages is cleared, so that neither a purge nor another of
- * us nor a revival touches it meanwhile.
+ * A lazy area is BUSY while pages of it are cleared, so that neither a purge nor another of us nor
+ * a revival touches it meanwhile. Where entries are asked for (mmu->clear_begin), that is until the
+ * platform has been asked for all of them, of all the frames. Nobody is waited for with anything
+ * BUSY: two of us would wait for each other.
  */
 #include "mm/engine.h"
 #include "mm/shootdown.h"
 
+#define AREAS_AT_ONCE	64
+#define ALIASES_AT_ONCE 16
+#define PAGES_AT_ONCE	PT_ENTRIES /* interrupts may be off meanwhile */
+
+struct purge {
+	struct gather g;
+	u64 took;    /* pages, in all */
+	bool others; /* somebody else was clearing, or mapping, the frame we are at */
+
+	/* what is taken and not yet settled */
+	irqflags_t flags;
+	unsigned pages, areas;
+	struct {
+		struct area *area; /* BUSY, and ours */
+		u64 lo, hi;	   /* of the pages taken, the first and the last */
+	} area[AREAS_AT_ONCE];
+};
+
+/* What is taken is cleared now, and the areas are lazy again, what is left of them. */
+static void settle(struct purge *p)
+{
+	u64 stamp;
+
+	if (!p->areas)
+		return;
+	engine_clear_end(p->flags);
+	stamp = shootdown_stamp();
+	gather_stamp(&p->g, stamp);
+	p->pages = 0;
+	while (p->areas) {
+		struct area *a = p->area[--p->areas].area;
+		u64 w = atomic_read(&a->word) & ~AREA_BUSY;
+
+		a->stamp = stamp;
+		atomic_set(&a->word,
+			   a->pages == 1 ? w ^ (AREA_LAZY ^ AREA_CLEARED) : w | AREA_HOLED);
+	}
+}
+
+static __always_inline void take_page(struct purge *p, struct area *a, u64 page)
+{
+	u64 older = atomic_read(&a->older);
+
+	engine_clear_entries(a, page, 1);
+	gather_add(&p->g, a->start + (page << PAGE_SHIFT), 1, shootdown_clock());
+	if (older && !p->g.full && !shootdown_covered(older))
+		gather_add_all(&p->g, older); /* older than what is in it already */
+	count(purge_hit);
+	p->took++;
+	p->pages++;
+}
+
 /* Makes the area of a lazy page BUSY. => false: it is not LAZY, or BUSY already */
-static bool make_busy(struct area *a)
+static __always_inline bool make_busy(struct area *a)
 {
 	u64 w = atomic_read(&a->word);
 
@@ -35,83 +90,121 @@ static bool make_busy(struct area *a)
 	       atomic_cmpxchg(&a->word, w, w | AREA_BUSY);
 }
 
-static void clear_page(struct area *a, vaddr_t va, struct gather *g)
+/* => it may have got another frame since we looked for the aliases of `f` */
+static __always_inline bool maps(vaddr_t va, const struct frame *f)
 {
-	u64 w = atomic_read(&a->word);
-	u64 older = atomic_read(&a->older);
+	u64 e = entry_read(entry_of(va));
 
-	engine_clear(a, (va - a->start) >> PAGE_SHIFT, 1);
-	gather_add(g, va, 1, a->stamp);
-	if (older && !shootdown_covered(older))
-		gather_add_all(g, older);
-	count(purge_hit);
-	w &= ~AREA_BUSY;
-	atomic_set(&a->word, a->pages == 1 ? w ^ (AREA_LAZY ^ AREA_CLEARED) : w | AREA_HOLED);
+	return (e & PTE_P) && (e & PTE_ADDR) == frame_paddr(f);
 }
 
-#define ALIASES_AT_ONCE 16
+/* The same for another page of an area that is ours. => false: see take() */
+static __noinline bool take_another(struct purge *p, struct area *a, vaddr_t va,
+				    const struct frame *f)
+{
+	u64 page = (va - a->start) >> PAGE_SHIFT;
+	unsigned i = 0;
 
-/* One look at the aliases. => 0: none is left; -EBUSY: only live ones are; -EAGAIN: look again */
-static int purge_some(struct frame *f, struct gather *g)
+	while (i < p->areas && p->area[i].area != a)
+		i++;
+	if (i == p->areas) {
+		p->others = true;
+		return false;
+	}
+	if (page >= p->area[i].lo && page <= p->area[i].hi)
+		return false; /* perhaps it is taken: the frame may be given twice */
+	if (maps(va, f)) {
+		p->area[i].lo = MIN(p->area[i].lo, page);
+		p->area[i].hi = MAX(p->area[i].hi, page);
+		take_page(p, a, page);
+	}
+	return true;
+}
+
+/*
+ * The entry at `va`, in the area `a`, is to be cleared if it maps `f`.
+ *   => false: not now; to be asked again when all is settled
+ */
+static __always_inline bool take(struct purge *p, struct area *a, vaddr_t va, const struct frame *f)
+{
+	u64 page = (va - a->start) >> PAGE_SHIFT;
+
+	if (p->areas == AREAS_AT_ONCE || p->pages == PAGES_AT_ONCE)
+		return false;
+	if (unlikely(!make_busy(a)))
+		return take_another(p, a, va, f);
+	if (unlikely(!maps(va, f))) {
+		atomic_fetch_and(&a->word, ~AREA_BUSY);
+		return true;
+	}
+	if (!p->areas)
+		p->flags = engine_clear_begin();
+	p->area[p->areas].area = a;
+	p->area[p->areas].lo = p->area[p->areas].hi = page;
+	p->areas++;
+	take_page(p, a, page);
+	return true;
+}
+
+/* One look at the aliases. => 0: all are taken; -EBUSY: all but live ones; -EAGAIN: look again */
+static int purge_some(struct purge *p, struct frame *f)
 {
 	u64 index[ALIASES_AT_ONCE];
 	unsigned n = alias_snapshot(f, index, ALIASES_AT_ONCE), live = 0;
+	bool again = n > ALIASES_AT_ONCE;
 
-	if (!n)
-		return 0;
 	for (unsigned i = 0; i < MIN(n, ALIASES_AT_ONCE); i++) {
 		vaddr_t va = alias_va(index[i]);
 		struct area *a = alias_is_local(index[i]) ? NULL : area_of(va);
 
 		if (!a || word_state(atomic_read(&a->word)) == AREA_LIVE)
 			live++;
-		else if (make_busy(a)) {
-			u64 e = entry_read(
-				entry_of(va)); /* it may have got another frame meanwhile */
-
-			if ((e & PTE_P) && (e & PTE_ADDR) == frame_paddr(f))
-				clear_page(a, va, g);
-			else
-				atomic_fetch_and(&a->word, ~AREA_BUSY);
-		}
+		else
+			again |= !take(p, a, va, f);
 	}
-	cpu_relax();
-	return live == MIN(n, ALIASES_AT_ONCE) ? -EBUSY : -EAGAIN;
+	if (live == ALIASES_AT_ONCE)
+		return -EBUSY;
+	return again ? -EAGAIN : live ? -EBUSY : 0;
 }
 
-/* => 0 or -EBUSY; what must be flushed is added to `g` */
-static int purge_frame(struct frame *f, struct gather *g)
+/* => 0 or -EBUSY; what must be flushed is added to p->g, at the latest when all is settled */
+static int purge_frame(struct purge *p, struct frame *f)
 {
-	u64 w = atomic_read(&f->alias), stamp = w & ALIAS_LOW;
+	u64 w = atomic_read(&f->alias), stamp = w & ALIAS_LOW, took = p->took;
 	int err;
 
 	if (!(w & ALIAS_HEAD)) {
 		if (stamp && !shootdown_covered(stamp))
-			gather_add_all(g, stamp);
+			gather_add_all(&p->g, stamp);
 		return 0;
 	}
-	do
-		err = purge_some(f, g);
-	while (err == -EAGAIN);
-	if (err) /* what ended before the live one began is not known */
-		gather_add_all(g, shootdown_newest());
+	p->others = false;
+	while ((err = purge_some(p, f)) == -EAGAIN) {
+		settle(p);
+		cpu_relax();
+	}
+	/* what ended before a live one began is not known, nor what others have cleared */
+	if (err || p->others || p->took == took)
+		gather_add_all(&p->g, shootdown_newest());
 	return err;
 }
 
 static __noinline int purge_frames(struct frame *const *f, unsigned n, enum purge_phase phase)
 {
-	struct gather g;
+	struct purge p;
 	int err = 0;
 
 	KASSERT(!in_interrupt(), "vm_unmap_frame_aliases in an interrupt handler");
-	gather_begin(&g);
+	gather_begin(&p.g);
+	p.took = p.pages = p.areas = 0;
 	for (unsigned i = 0; i < n; i++)
-		if (purge_frame(f[i], &g))
+		if (purge_frame(&p, f[i]))
 			err = -EBUSY;
+	settle(&p);
 	if (phase == PURGE_PTES)
 		return err;
-	gather_flush(&g);
-	gather_end(&g);
+	gather_flush(&p.g);
+	gather_end(&p.g);
 	return err;
 }
 

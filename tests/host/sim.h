@@ -54,6 +54,7 @@ struct sim {
 	bool ipi_at_once;  /* a kicked CPU answers before kick() returns */
 	bool remember;	   /* every CPU holds each translation up to the clearing of its entry */
 	bool deferred;	   /* leaves are written at batch_end(), as by a hypercall */
+	u64 batches;	   /* so many of these that wrote anything */
 	u32 fail_batch;	   /* the so-many-th entry from now on is refused; 0: none is */
 	u32 fail_attach;   /* the same for tables, */
 	u32 fail_pin;	   /*   roots to be pinned */

@@ -13,6 +13,8 @@
  *   any leaf                  is not writable and executable at once (I5), and no frame of RAM is
  *                             mapped that is free or a table
  */
+#include "mm/area.h"
+#include "mm/chunk.h"
 #include "mm/early.h"
 #include "mm/frame.h"
 #include "mm/kmap.h"
@@ -217,14 +219,35 @@ void entry_restore(pte_t *e, u64 v)
 	e->v = v;
 }
 
+/* What is cleared is still known to its frame, and nobody may revive it (mm/alias.h, mm/area.h). */
+static void check_cleared(pfn_t table, unsigned slot)
+{
+	vaddr_t va = slot_va(where_is(table), slot);
+	u64 v = entry(table, slot)->v, word;
+	const struct area *a = area_of(va);
+
+	if (!sim_mm_is_up || where_is(table)->level != 1 || !in_vmap_area(va) || !(v & PTE_P) ||
+	    !sim_is_ram(v & PTE_ADDR))
+		return;
+	word = pfn_frame(paddr_to_pfn(v & PTE_ADDR))->alias.v;
+	KASSERT((word & ALIAS_CHAIN) || ((word & ALIAS_HEAD) && alias_va(alias_index(word)) == va),
+		"%#lx is cleared, but its frame's alias word is %#lx already", va, word);
+	KASSERT(word_state(a->word.v) != AREA_LAZY || (a->word.v & AREA_BUSY),
+		"%#lx is cleared, but its area is lazy and anybody's", va);
+}
+
 static int sim_batch_end(unsigned *done)
 {
 	struct batch *b = &batches[sim.cpu];
 	unsigned n = sim.fail_batch ? MIN(b->nr, sim.fail_batch - 1) : b->nr;
 	bool failed = n < b->nr;
 
-	for (unsigned i = 0; i < n; i++)
+	sim.batches += !!b->nr;
+	for (unsigned i = 0; i < n; i++) {
+		if (!b->write[i].e.v)
+			check_cleared(b->write[i].table, b->write[i].slot);
 		write_entry(b->write[i].table, b->write[i].slot, b->write[i].e);
+	}
 	sim.fail_batch -= MIN(sim.fail_batch, b->nr);
 	b->nr = 0;
 	if (done)
@@ -403,6 +426,8 @@ void sim_boot(const struct sim_config *c)
 		sim.deferred = true;
 		sim_mmu_ops.set_run = run_set_queued;
 		sim_mmu_ops.clear_run = run_clear_queued;
+		sim_mmu_ops.clear_begin = run_clear_begin_queued;
+		sim_mmu_ops.clear_end = run_clear_end_queued;
 	}
 	sim_early(&full);
 	KASSERT(!space_init(&sim_image, full.direct_limit ? full.direct_limit : ~0ull, &why), "%s",
