@@ -121,19 +121,22 @@ static int purge_frames(struct frame *const *f, unsigned n, enum purge_phase pha
 
 static int purge_policy(const char *word)
 {
+	static const char *const what[NR_PURGE_POLICIES] = {
+		[PT_PURGE_NONE] = "nothing is purged, so a stray alias may rewrite it",
+		[PT_PURGE_ALL] = "everything unmapped lazily is purged",
+		[PT_PURGE_EXACT] = "its own lazy aliases are purged",
+		[PT_PURGE_UNHOOK] = "everything is, whole tables at once where that pays",
+	};
 	enum purge_policy p = pt_purge_policy();
 
 	if (word && pt_purge_policy_parse(word, &p))
 		return CMD_USAGE;
 	pt_set_purge_policy(p);
-	printk("before a frame becomes a page table: %s\n",
-	       p == PT_PURGE_EXACT ? "exact: its own lazy aliases are purged"
-	       : p == PT_PURGE_ALL ? "all: everything unmapped lazily is purged"
-				   : "none: nothing is purged, so a stray alias may rewrite it");
+	printk("before a frame becomes a page table: %s: %s\n", pt_purge_policy_name(p), what[p]);
 	return 0;
 }
 
-COMMAND(purge, "[ptes|flush] [PFN...] | policy [none|all|exact]",
+COMMAND(purge, "[ptes|flush] [PFN...] | policy [none|all|exact|unhook]",
 	"take lazy mappings away, all or those of some frames (flush, the default, from TLBs too); "
 	"policy: what is done before a frame becomes a page table")
 {

@@ -18,6 +18,7 @@
 	X(revive,          "lazy mappings made live again: no entry written, nothing flushed")     \
 	X(clear_pages,     "pages whose lazily left entries were cleared (policy pte)")            \
 	X(purge,           "purges of everything unmapped lazily")                                 \
+	X(unhook,          "level-1 tables emptied at once, by unhooking them (under Xen)")        \
 	X(purge_frames,    "frames asked to lose their lazy aliases (vm_unmap_frame_aliases)")     \
 	X(purge_hit,       "lazy aliases that they had")                                           \
 	X(park_miss,       "times the CPU's own ready list had no area of the size")               \

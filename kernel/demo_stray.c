@@ -37,11 +37,11 @@ static int show(const char *who, enum stray_mapping how, enum purge_policy purge
 		       err);
 		return err;
 	}
-	printk("%s: purge=%-5s %u tables of the buffers' frames, %u of them still mapped writable: %s",
+	printk("%s: purge=%-6s %u tables of the buffers' frames, %u of them still mapped writable: %s",
 	       who, pt_purge_policy_name(purge), r.tables, r.mapped, answer(&r));
 	if (r.err)
 		printk(" (%d)", r.err);
-	printk("\n%s:             cost: %lu lazy entries cleared, %lu hypercalls with %lu entries, %lu us%s\n",
+	printk("\n%s:              cost: %lu lazy entries cleared, %lu hypercalls with %lu entries, %lu us%s\n",
 	       who, r.purged, r.hypercalls, r.entries, tsc_to_us(r.ticks),
 	       r.err ? ", printing the reason included" : "");
 	if (mm_check(false) || !r.tables || !!r.mapped != strays)
@@ -51,7 +51,8 @@ static int show(const char *who, enum stray_mapping how, enum purge_policy purge
 
 static int show_all(const char *who, enum stray_mapping how)
 {
-	static const enum purge_policy order[] = {PT_PURGE_NONE, PT_PURGE_ALL, PT_PURGE_EXACT};
+	static const enum purge_policy order[] = {PT_PURGE_NONE, PT_PURGE_ALL, PT_PURGE_EXACT,
+						  PT_PURGE_UNHOOK};
 	int err = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(order) && !err; i++)

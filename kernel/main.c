@@ -179,7 +179,7 @@ static void init_purge(void)
 	int err = cmdline_get(boot_info.cmdline, "purge", word, sizeof(word));
 
 	if (err != -ENOENT && (err < 0 || pt_purge_policy_parse(word, &p)))
-		printk("mm: purge= takes none, all or exact; staying with %s\n",
+		printk("mm: purge= takes none, all, exact or unhook; staying with %s\n",
 		       pt_purge_policy_name(p));
 	pt_set_purge_policy(p);
 }

@@ -12,6 +12,7 @@
  *   purge=none    nobody does
  *   purge=all     everything unmapped lazily is taken back: the simple answer
  *   purge=exact   what maps this very frame is: the wish
+ *   purge=unhook  everything again, but whole page tables of lazy mappings are emptied at once
  */
 #include "kernel/stray.h"
 #include "kernel/counter.h"

@@ -87,6 +87,13 @@ static inline bool alias_add(struct frame *f, u64 alias)
 	       alias_add_slow(f, alias);
 }
 
+/* The same for one page, whatever the word says. */
+static inline void alias_drop(struct frame *f, u64 alias, u64 stamp)
+{
+	if (!atomic_cmpxchg(&f->alias, alias, stamp))
+		alias_drop_slow(f, alias, stamp);
+}
+
 /*
  * alias_snapshot: the indices of the aliases `f` has now, at most `max` of them.
  *   => any context; how many it has, which may be more than max

@@ -14,6 +14,7 @@
  *   bit 3       LISTED: on the list of areas unmapped under policy pte
  *   bit 4       HOLED: lazy, but some of its entries are gone: not to be revived
  *   bit 5       BUSY: lazy, and somebody is clearing some of its entries (interrupts off)
+ *   bit 6       UNHOOK: cleared, by a purge that may have its table emptied (mm/unhook.c)
  *   bits 15:8   kind: by which call it was mapped, and so by which it is unmapped
  *   bits 23:16  VM_* rights
  *   bits 63:24  its first frame, where the area may be revived (its struct's address, shifted: no
@@ -47,6 +48,7 @@ enum area_kind {
 #define AREA_LISTED	 (1ull << 3)
 #define AREA_HOLED	 (1ull << 4)
 #define AREA_BUSY	 (1ull << 5)
+#define AREA_UNHOOK	 (1ull << 6)
 #define AREA_KIND_SHIFT	 8
 #define AREA_KIND_MASK	 0xff00ull
 #define AREA_PROT_SHIFT	 16

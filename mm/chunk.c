@@ -91,14 +91,14 @@ static int ensure_records(struct chunk *c, vaddr_t va, struct area *a)
 
 static int ensure_table(struct chunk *c, vaddr_t va)
 {
+	pfn_t table;
 	int err;
 
 	if (READ_ONCE(c->pte))
 		return 0;
-	err = pt_ensure(kernel_root, va, 1);
+	err = pt_ensure_path(kernel_root, va, 1, &table);
 	if (!err)
-		WRITE_ONCE(c->pte,
-			   pt_entries(pt_leaf_table(kernel_root, va))); /* the same for all */
+		WRITE_ONCE(c->pte, pt_entries(table)); /* the same for all */
 	return err;
 }
 

@@ -19,6 +19,7 @@
 #include "mm/pagetable.h"
 #include "mm/shootdown.h"
 #include "mm/space.h"
+#include "mm/unhook.h"
 
 /* --- entries --- */
 
@@ -28,6 +29,11 @@
  * clearing has left there either saw the alias before or sees the count.
  */
 static atomic_t clearings;
+
+void engine_count_clearing(void)
+{
+	atomic_fetch_add(&clearings, 1);
+}
 
 const u64 ram_entry_bits[RAM_PROT + 1] = {
 	[VM_R] = PTE_P | PTE_A | PTE_D | PTE_NX | PTE_G,
@@ -135,16 +141,15 @@ void engine_clear(struct area *a, u64 page, u64 n)
 
 int engine_set_leaf(vaddr_t va, int level, pte_t e)
 {
+	irqflags_t flags = hooked_begin();
 	struct pt_walk w;
-	irqflags_t flags;
 	int err;
 
 	pt_walk(kernel_root, va, &w);
 	KASSERT(w.level <= level, "no table at level %d for %#lx", level, va);
-	flags = irq_save();
 	mmu->set_leaf(w.step[level].table, w.step[level].slot, e);
 	err = mmu->batch_end(NULL);
-	irq_restore(flags);
+	hooked_end(flags);
 	return err;
 }
 

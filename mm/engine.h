@@ -79,6 +79,9 @@ void engine_clear_rest(pte_t *e, unsigned n, u64 alias, struct run_stop stop);
  */
 int engine_set(struct area *a, u64 page, struct frame *const *f, u64 n, unsigned prot) __must_check;
 
+/* Entries are about to be cleared by other means; not later than the first frame's word changes. */
+void engine_count_clearing(void);
+
 /* engine_clear: the entries of pages [page, page + n), all present, are zero; the area stamped. */
 void engine_clear(struct area *a, u64 page, u64 n);
 

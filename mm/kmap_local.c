@@ -115,14 +115,14 @@ pfn_t kmap_local_root(unsigned cpu)
 int kmap_local_init_cpu(unsigned cpu)
 {
 	struct local *l = &locals[cpu];
+	pfn_t table;
 	int err = pt_alloc_table(PT_LEVELS, &l->root);
 
 	if (!err)
 		err = pt_copy_kernel_half(l->root, kernel_root);
 	if (!err)
-		err = pt_ensure_path(l->root, slot_va(cpu, 0), 1);
+		err = pt_ensure_path(l->root, slot_va(cpu, 0), 1, &table);
 	if (!err)
-		l->pte = pt_entries(pt_leaf_table(l->root, slot_va(cpu, 0))) +
-			 pt_index(slot_va(cpu, 0), 1);
+		l->pte = pt_entries(table) + pt_index(slot_va(cpu, 0), 1);
 	return err ? err : pt_pin_root(l->root);
 }

@@ -14,8 +14,9 @@
 bool large_fits(vaddr_t va)
 {
 	struct pt_walk w;
+	pfn_t table;
 
-	return pt_ensure_path(kernel_root, va, 2) == 0 && !pt_walk(kernel_root, va, &w) &&
+	return pt_ensure_path(kernel_root, va, 2, &table) == 0 && !pt_walk(kernel_root, va, &w) &&
 	       w.level == 2;
 }
 

@@ -25,6 +25,7 @@
 #include "mm/engine.h"
 #include "mm/gather.h"
 #include "mm/shootdown.h"
+#include "mm/unhook.h"
 
 u32 lazy_slow;
 
@@ -178,11 +179,63 @@ static u64 clear_together(struct area *a, const struct area *end, struct gather 
 	return pages;
 }
 
-/* Clears a list that was taken; areas go to *done, ranges into `g`. => pages */
-static u64 clear_list(struct area *list, struct area **done, struct gather *g)
+/* A purge under way. */
+struct round {
+	struct gather *g;
+	struct area *done; /* areas, CLEARED and ours, that have no entry any more */
+	u64 pages;	   /* cleared */
+	bool unhook;	   /* tables may be unhooked: unhook_begin() */
+};
+
+/* Areas, from `ours` to before r->done, that are CLEARED and ours, and have their entries still. */
+static __always_inline void clear_now(struct round *r, struct area *ours)
 {
-	const struct area *end = *done; /* before it are those to be cleared yet */
-	u64 pages = 0, waiting = 0;
+	r->pages += clear_together(ours, r->done, r->g);
+	r->done = ours;
+}
+
+/* One more of them; `waiting` is how many pages they have. */
+static __always_inline void clear_soon(struct round *r, struct area **ours, u64 *waiting,
+				       struct area *a)
+{
+	if (*waiting + a->pages > TOGETHER) {
+		clear_now(r, *ours);
+		*waiting = 0;
+	}
+	a->parked = *ours;
+	*ours = a;
+	*waiting += a->pages;
+}
+
+/* A list of such areas. */
+static __noinline void unhook(struct round *r, struct area *list)
+{
+	struct area *emptied = NULL, *ours, *next;
+	u64 waiting = 0;
+
+	if (!list)
+		return;
+	list = unhook_areas(list, &emptied, &r->pages);
+	for (struct area *a = emptied; a; a = next) {
+		next = a->parked;
+		gather_add(r->g, a->start, a->pages, a->stamp);
+		a->parked = r->done;
+		r->done = a;
+	}
+	ours = r->done;
+	for (struct area *a = list; a; a = next) {
+		next = a->parked;
+		clear_soon(r, &ours, &waiting, a);
+	}
+	clear_now(r, ours);
+}
+
+/* Clears a list that was taken. */
+static void clear_list(struct round *r, struct area *list)
+{
+	struct area *ours = r->done, *to_unhook = NULL;
+	u64 waiting = 0;
+	bool hooked = !r->unhook;
 
 	for (struct area *a = list, *next; a; a = next) {
 		enum area_state was;
@@ -190,44 +243,42 @@ static u64 clear_list(struct area *list, struct area **done, struct gather *g)
 		next = a->parked; /* before it may be its user's again */
 		was = claim(a);
 		if (was == AREA_CLEARED) { /* by mm/purge.c, which may not have flushed it */
-			gather_add(g, a->start, a->pages, a->stamp);
+			gather_add(r->g, a->start, a->pages, a->stamp);
 			park_cleared(a);
 		}
 		if (was != AREA_LAZY)
 			continue;
-		if (waiting + a->pages > TOGETHER) {
-			pages += clear_together(*done, end, g);
-			end = *done;
-			waiting = 0;
+		if (likely(hooked)) {
+			clear_soon(r, &ours, &waiting, a);
+			continue;
 		}
-		a->parked = *done;
-		*done = a;
-		waiting += a->pages;
+		a->parked = to_unhook;
+		to_unhook = a;
 	}
-	return pages + clear_together(*done, end, g);
+	clear_now(r, ours);
+	unhook(r, to_unhook);
 }
 
 /*
- * => the areas cleared; all that were lazy before the call are cleared, by us or by others.
- * *alone: by us; if others were at it as well, what they cleared meanwhile is not in `g`
+ * All that were lazy before the call are cleared, by us or by others. => by us alone; if others
+ * were at it as well, what they cleared meanwhile is not in r->g
  */
-static struct area *clear_all(struct gather *g, u64 *pages, bool *alone)
+static bool clear_all(struct round *r, bool unhook)
 {
-	struct area *done = NULL;
-	u64 turn;
+	bool alone = !atomic_fetch_add(&clearing, 1);
+	u64 turn = atomic_fetch_add(&turns, 1) + 1;
 
-	*alone = !atomic_fetch_add(&clearing, 1);
-	turn = atomic_fetch_add(&turns, 1) + 1;
+	r->unhook = unhook && unhook_begin();
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
 		if (atomic_read(&parks[cpu].lazy))
-			*pages += clear_list((struct area *)atomic_xchg(&parks[cpu].lazy, 0), &done,
-					     g);
+			clear_list(r, (struct area *)atomic_xchg(&parks[cpu].lazy, 0));
+	if (r->unhook)
+		unhook_end();
 	atomic_fetch_add(&clearing, -1ull);
-	count_add(clear_pages, *pages);
+	count_add(clear_pages, r->pages);
 	while (atomic_read(&clearing))
 		cpu_relax();
-	*alone &= atomic_read(&turns) == turn;
-	return done;
+	return alone && atomic_read(&turns) == turn;
 }
 
 /*
@@ -242,22 +293,23 @@ static void flush_all(struct gather *g, u64 before, bool alone)
 	gather_flush(g);
 }
 
-u64 lazy_purge(enum purge_phase phase)
+static u64 purge(enum purge_phase phase, bool unhook)
 {
-	u64 before = shootdown_newest(), pages = 0;
-	struct area *done, *next;
+	u64 before = shootdown_newest();
 	struct gather g;
+	struct round r = {.g = &g};
+	struct area *next;
 	bool alone;
 
 	KASSERT(!in_interrupt(), "a purge in an interrupt handler");
 	KASSERT(phase == PURGE_PTES || may_wait(), "a flush with interrupts off");
 	count(purge);
 	gather_begin(&g);
-	done = clear_all(&g, &pages, &alone);
-	trace(EV_purge, pages, phase);
+	alone = clear_all(&r, unhook);
+	trace(EV_purge, r.pages, phase);
 	if (phase == PURGE_FLUSH)
 		flush_all(&g, before, alone);
-	for (struct area *a = done; a; a = next) {
+	for (struct area *a = r.done; a; a = next) {
 		next = a->parked;
 		if (phase == PURGE_FLUSH)
 			park_ready(a);
@@ -265,8 +317,18 @@ u64 lazy_purge(enum purge_phase phase)
 			park_cleared(a);
 	}
 	frame_release_held();
-	trace(EV_purge_end, pages, phase);
-	return pages;
+	trace(EV_purge_end, r.pages, phase);
+	return r.pages;
+}
+
+u64 lazy_purge(enum purge_phase phase)
+{
+	return purge(phase, false);
+}
+
+u64 lazy_unhook(void)
+{
+	return purge(PURGE_FLUSH, true);
 }
 
 /* --- settings --- */

@@ -53,6 +53,9 @@ bool lazy_stay(struct area *a, u64 live);
  */
 u64 lazy_purge(enum purge_phase phase);
 
+/* As lazy_purge(PURGE_FLUSH), whole level-1 tables at once where that pays (mm/unhook.c). */
+u64 lazy_unhook(void);
+
 /* Each mapping and unmapping is traced from now on, or no longer (kernel/trace.h: trace_hot). */
 void lazy_set_trace(bool on);
 

@@ -64,6 +64,15 @@ struct mmu_ops {
 	void (*clear_end)(irqflags_t flags);
 
 	/*
+	 * empty_table: the level-1 table `table`, which entry `slot` of `parent` links to, has no
+	 * entry any more, though for a moment nothing may be linked there.
+	 *   => nobody uses an address of it or sets an entry in it meanwhile; NULL: no such way, or
+	 *      nothing gained
+	 *   => and since then every CPU has forgotten everything
+	 */
+	void (*empty_table)(pfn_t parent, unsigned slot, pfn_t table);
+
+	/*
 	 * Any other leaf: large pages, devices, static mappings, new rights for an entry, pages of
 	 * address spaces. A batch is whatever was issued since the last batch_end(); natively
 	 * each takes effect at once.

@@ -10,6 +10,7 @@
  * Next: mm/space.c builds the static part with pt_map_span(), mm/vmap.c the rest.
  */
 #include "mm/pagetable.h"
+#include "mm/alias.h"
 #include "mm/early.h"
 #include "mm/frame.h"
 #include "mm/shootdown.h"
@@ -21,7 +22,7 @@ static bool early = true;
 static atomic_t tables_held; /* typed FRAME_TABLE now */
 
 static enum purge_policy purge_policy = PT_PURGE_EXACT;
-static const char *const purge_policy_names[NR_PURGE_POLICIES] = {"none", "all", "exact"};
+static const char *const purge_policy_names[NR_PURGE_POLICIES] = {"none", "all", "exact", "unhook"};
 
 enum purge_policy pt_purge_policy(void)
 {
@@ -80,7 +81,8 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa)
  * From now on nobody can map it, and its aliases go, from the tables and from every TLB: a page
  * table that somebody can write to by an old mapping is nobody's page table. After a purge of
  * everything it is looked at as well: another CPU may be in the middle of unmapping it.
- *   => false: that must be waited for, and we may not
+ *   => false: that must be waited for, and we may not (in an interrupt handler not even for a
+ *      purge, which may be what it has interrupted)
  */
 static bool make_private(struct frame *f)
 {
@@ -91,13 +93,15 @@ static bool make_private(struct frame *f)
 		return true;
 	if (policy == PT_PURGE_ALL && may_wait())
 		vm_unmap_aliases();
-	if (mmu->forgets_tables || may_wait()) {
+	if (policy == PT_PURGE_UNHOOK && may_wait())
+		lazy_unhook();
+	if (may_wait() || (mmu->forgets_tables && !in_interrupt())) {
 		KASSERT(!vm_unmap_frame_aliases(&f, 1,
 						mmu->forgets_tables ? PURGE_PTES : PURGE_FLUSH),
 			"frame %#lx is mapped", frame_pfn(f).n);
 		return true;
 	}
-	return !frame_remembered(f);
+	return mmu->forgets_tables ? !frame_aliases(f) : !frame_remembered(f);
 }
 
 int pt_alloc_table(int level, pfn_t *table)
@@ -162,6 +166,7 @@ static int ensure_table(pfn_t parent, unsigned slot, int level, pfn_t *table)
 {
 	pte_t e = pt_read(parent, slot);
 	pfn_t fresh;
+	bool mine;
 	int err;
 
 	if (!pte_present(e)) {
@@ -170,14 +175,15 @@ static int ensure_table(pfn_t parent, unsigned slot, int level, pfn_t *table)
 			return err;
 		spin_lock(&pt_lock);
 		e = pt_read(parent, slot);
-		if (!pte_present(e))
+		mine = !pte_present(e);
+		if (mine)
 			err = mmu->attach_table(parent, slot, level, fresh);
+		e = pt_read(parent, slot); /* later it may be unhooked, for a moment */
 		spin_unlock(&pt_lock);
-		if (err || pte_present(e))
+		if (err || !mine)
 			pt_free_table(fresh);
 		if (err)
 			return err;
-		e = pt_read(parent, slot);
 	}
 	KASSERT(!pte_leaf(e, level), "entry %u at level %d is a large page (%#lx)", slot, level,
 		e.v);
@@ -212,11 +218,9 @@ int pt_ensure(pfn_t root, vaddr_t va, u64 pages)
 	return 0;
 }
 
-int pt_ensure_path(pfn_t root, vaddr_t va, int level)
+int pt_ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table)
 {
-	pfn_t table;
-
-	return ensure_path(root, va, level, &table);
+	return ensure_path(root, va, level, table);
 }
 
 /* Below the direct map, which is the first region of ours, are the hypervisor's slots. */
@@ -244,6 +248,17 @@ void pt_unpin_root(pfn_t root)
 {
 	if (mmu->unpin_root)
 		mmu->unpin_root(root);
+}
+
+void pt_empty_table(vaddr_t va)
+{
+	struct pt_walk w;
+
+	spin_lock(&pt_lock);
+	pt_walk(kernel_root, va, &w);
+	KASSERT(w.level == 1, "no level-1 table for %#lx", va);
+	mmu->empty_table(w.step[2].table, w.step[2].slot, w.step[1].table);
+	spin_unlock(&pt_lock);
 }
 
 pfn_t pt_leaf_table(pfn_t root, vaddr_t va)

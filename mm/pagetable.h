@@ -54,8 +54,8 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa);
  */
 int pt_ensure(pfn_t root, vaddr_t va, u64 pages) __must_check;
 
-/* The same for the table at `level` on the way to `va`, with nothing below it. */
-int pt_ensure_path(pfn_t root, vaddr_t va, int level) __must_check;
+/* The same for the table at `level` on the way to `va`, with nothing below it. => *table is it */
+int pt_ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table) __must_check;
 
 /*
  * pt_copy_kernel_half: the empty top-level table `root` leads where `from` does, kernel half only.
@@ -100,20 +100,27 @@ static inline void pt_free_table(pfn_t table)
  */
 enum purge_policy {
 	PT_PURGE_NONE,
-	PT_PURGE_ALL,	/* vm_unmap_aliases(): everything unmapped lazily by anybody */
-	PT_PURGE_EXACT, /* vm_unmap_frame_aliases(): those of the frame */
+	PT_PURGE_ALL,	 /* vm_unmap_aliases(): everything unmapped lazily by anybody */
+	PT_PURGE_EXACT,	 /* vm_unmap_frame_aliases(): those of the frame */
+	PT_PURGE_UNHOOK, /* as `all`, whole level-1 tables at once where that pays (mm/unhook.c) */
 	NR_PURGE_POLICIES
 };
 
 enum purge_policy pt_purge_policy(void);
 void pt_set_purge_policy(enum purge_policy p); /* for tables made from now on */
 
-/* "none", "all", "exact"; _parse => 0 or -EINVAL */
+/* "none", "all", "exact", "unhook"; _parse => 0 or -EINVAL */
 const char *pt_purge_policy_name(enum purge_policy p);
 int pt_purge_policy_parse(const char *s, enum purge_policy *out);
 
 /* A table that was made while there was no frame array: types its frame. => boot */
 void pt_adopt_table(pfn_t table, int level);
+
+/*
+ * pt_empty_table: mmu->empty_table for the level-1 table of `va` in kernel_root, while nobody makes
+ * another there. => there is one; IRQs off
+ */
+void pt_empty_table(vaddr_t va);
 
 /* Frames in use as tables. */
 u64 pt_tables_held(void);

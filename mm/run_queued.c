@@ -16,6 +16,7 @@
 #include "mm/run_queued.h"
 #include "mm/engine.h"
 #include "mm/mmu_ops.h"
+#include "mm/unhook.h"
 
 #define CLEAR_MAX PT_ENTRIES
 
@@ -34,12 +35,6 @@ static void queue(pte_t *e, u64 v)
 	mmu->set_leaf(paddr_to_pfn(pa), (unsigned)(pa % PAGE_SIZE / sizeof(*e)), (pte_t){v});
 }
 
-static void drop_alias(struct frame *f, u64 alias, u64 stamp)
-{
-	if (!atomic_cmpxchg(&f->alias, alias, stamp))
-		alias_drop_slow(f, alias, stamp);
-}
-
 /*
  * The first `set` entries were set before the platform refused the next; all n words know of
  * one.
@@ -53,18 +48,18 @@ static void take_back(pte_t *e, struct frame *const *f, unsigned n, unsigned set
 	KASSERT(!mmu->batch_end(NULL), "%s refused to clear %u entries", mmu->name, set);
 	stamp = shootdown_stamp();
 	for (unsigned i = 0; i < n; i++)
-		drop_alias(f[i], alias + i, stamp);
+		alias_drop(f[i], alias + i, stamp);
 }
 
 int run_set_queued(pte_t *e, struct frame *const *f, unsigned n, u64 bits, u64 alias)
 {
-	irqflags_t flags = irq_save();
+	irqflags_t flags = hooked_begin();
 	unsigned done = run_set(e, f, n, bits, alias, queue), set;
 	int err = mmu->batch_end(&set);
 
 	if (err)
 		take_back(e, f, done, set, alias);
-	irq_restore(flags);
+	hooked_end(flags);
 	return err ? err : (int)done;
 }
 
@@ -76,7 +71,7 @@ static void settle(struct clearing *c)
 	KASSERT(!mmu->batch_end(NULL), "%s refused to clear %u entries", mmu->name, c->n);
 	stamp = shootdown_stamp();
 	for (unsigned i = 0; i < c->n; i++)
-		drop_alias(c->frame[i], ALIAS_BUSY | ALIAS_HEAD | c->index[i], stamp);
+		alias_drop(c->frame[i], ALIAS_BUSY | ALIAS_HEAD | c->index[i], stamp);
 	c->n = 0;
 }
 

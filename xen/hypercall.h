@@ -83,6 +83,12 @@ static inline long xen_mmuext_op(struct mmuext_op *op, unsigned n, unsigned *don
 	return refusable(__HYPERVISOR_mmuext_op, (u64)op, n, (u64)done, DOMID_SELF);
 }
 
+/* => 0, and each call's own result is in it; not 0: none was made */
+static inline long xen_multicall(struct multicall_entry *call, unsigned n)
+{
+	return hypercall2(__HYPERVISOR_multicall, (u64)call, n);
+}
+
 static inline long xen_update_va_mapping(vaddr_t va, u64 pte, u64 flags)
 {
 	return refusable(__HYPERVISOR_update_va_mapping, va, pte, flags, 0);

@@ -15,6 +15,7 @@
  *
  *   set_leaf      queued; a batch is one hypercall, up to QUEUE_MAX entries
  *   attach_table  the direct map's entry and the link, in one hypercall
+ *   empty_table   unhooked, zeroed, hooked up again and all TLBs flushed, in one hypercall
  *   flush         Xen knows which processors hold anything of a vCPU, and interrupts them itself
  *
  * Clearing an entry needs no flush before its frame is used as a table: Xen flushes by itself
@@ -268,6 +269,35 @@ static void xen_release_tables(const pfn_t *tables, unsigned n)
 		forget_seals();
 }
 
+/*
+ * Without its link the table is of no type, so Xen may zero it for us (it takes a writable
+ * reference meanwhile, and there is no other). Xen flushes by itself when a level-2 entry changes,
+ * but that is promised nowhere: it is asked to.
+ */
+static void xen_empty_table(pfn_t parent, unsigned slot, pfn_t table)
+{
+	struct mmu_update unhook = {
+		.ptr = (pfn_to_mfn(parent).n << PAGE_SHIFT) + slot * sizeof(pte_t),
+	};
+	struct mmu_update hook = {.ptr = unhook.ptr, .val = pt_entries(parent)[slot].v};
+	struct mmuext_op op[] = {
+		{.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = pfn_to_mfn(table).n},
+		{.cmd = MMUEXT_TLB_FLUSH_ALL},
+	};
+	struct multicall_entry call[] = {
+		{.op = __HYPERVISOR_mmu_update, .args = {(u64)&unhook, 1, 0, DOMID_SELF}},
+		{.op = __HYPERVISOR_mmuext_op, .args = {(u64)op, ARRAY_SIZE(op), 0, DOMID_SELF}},
+		{.op = __HYPERVISOR_mmu_update, .args = {(u64)&hook, 1, 0, DOMID_SELF}},
+	};
+	long err = xen_multicall(call, ARRAY_SIZE(call));
+
+	for (unsigned i = 0; i < ARRAY_SIZE(call) && !err; i++)
+		err = (long)call[i].result;
+	KASSERT(!err, "table %#lx cannot be emptied: %ld", table.n, err);
+	count(xen_mmu_update);
+	count_add(xen_mmu_entry, 2);
+}
+
 u64 xen_root_cr3(pfn_t root)
 {
 	return pfn_to_mfn(root).n
@@ -367,6 +397,7 @@ struct mmu_ops xen_mmu_ops = {
 	.clear_run = run_clear_queued,
 	.clear_begin = run_clear_begin_queued,
 	.clear_end = run_clear_end_queued,
+	.empty_table = xen_empty_table,
 	.set_leaf = xen_set_leaf,
 	.batch_end = xen_batch_end,
 	.attach_table = xen_attach_table,

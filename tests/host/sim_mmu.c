@@ -286,6 +286,37 @@ static int sim_attach_table(pfn_t parent, unsigned slot, int level, pfn_t table)
 	return 0;
 }
 
+/*
+ * As a hypervisor does it: for a while nothing is linked there, and the others run on. Who then
+ * writes an entry of it writes to no table, and who uses an address faults.
+ */
+static void sim_empty_table(pfn_t parent, unsigned slot, pfn_t table)
+{
+	struct where *t = where_is(table);
+	pte_t link = *entry(parent, slot);
+
+	KASSERT(!irqs_enabled(), "a table is emptied with interrupts on");
+	KASSERT(t->level == 1 && pte_addr(link, 2) == pfn_to_paddr(table),
+		"entry %u of %#lx does not link to table %#lx", slot, parent.n, table.n);
+	sim_full_barrier();
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
+		if (entry(table, i)->v)
+			check_cleared(table, i);
+	entry(parent, slot)->v = 0;
+	t->level = NO_TABLE;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		entry(table, i)->v = 0;
+		if (i % 64 == 0)
+			sim_full_barrier();
+	}
+	KASSERT(is_zeroed(table), "table %#lx is written while it is none", table.n);
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		sim_tlb_invalidate_all(cpu);
+	t->level = 1;
+	*entry(parent, slot) = link;
+	sim_full_barrier();
+}
+
 static bool is_pinned(pfn_t root)
 {
 	for (unsigned i = 0; i < nr_pinned; i++)
@@ -428,6 +459,7 @@ void sim_boot(const struct sim_config *c)
 		sim_mmu_ops.clear_run = run_clear_queued;
 		sim_mmu_ops.clear_begin = run_clear_begin_queued;
 		sim_mmu_ops.clear_end = run_clear_end_queued;
+		sim_mmu_ops.empty_table = sim_empty_table;
 	}
 	sim_early(&full);
 	KASSERT(!space_init(&sim_image, full.direct_limit ? full.direct_limit : ~0ull, &why), "%s",

@@ -45,10 +45,14 @@ KTEST(forge, the_exact_purge_prevents_it)
 
 KTEST(forge, a_purge_of_everything_prevents_it)
 {
-	struct forge_result r = forge_under(PT_PURGE_ALL);
+	static const enum purge_policy all[] = {PT_PURGE_ALL, PT_PURGE_UNHOOK};
 
-	EXPECT(r.alias_faulted, "a page table can be written by a mapping that is gone");
-	EXPECT_EQ(r.forged, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		struct forge_result r = forge_under(all[i]);
+
+		EXPECT(r.alias_faulted, "a page table can be written by a mapping that is gone");
+		EXPECT_EQ(r.forged, 0);
+	}
 }
 
 /* => aliases that a lazily unmapped frame, of no concern to the table, has after one is made */
@@ -79,6 +83,7 @@ KTEST(forge, only_all_purges_what_is_of_no_concern)
 	EXPECT_EQ(left_by(PT_PURGE_NONE, f), 1);
 	EXPECT_EQ(left_by(PT_PURGE_EXACT, f), 1);
 	EXPECT_EQ(left_by(PT_PURGE_ALL, f), 0);
+	EXPECT_EQ(left_by(PT_PURGE_UNHOOK, f), 0);
 	restore_laziness(&was);
 	frame_free(f, 0);
 }

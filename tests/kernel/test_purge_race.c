@@ -41,10 +41,12 @@ static void purge_while_others_map(struct crowd *c, u64 me)
 	struct frame *f = frame_alloc(0, FRAME_ZERO);
 
 	for (u64 i = me; f && atomic_read(&c->mappers); i++) {
-		if (i % 3 == 0)
+		if (i % 4 == 0)
 			vm_unmap_aliases();
-		else if (i % 3 == 1)
+		else if (i % 4 == 1)
 			lazy_purge(PURGE_PTES);
+		else if (i % 4 == 2)
+			lazy_unhook();
 		else
 			vm_unmap_frame_aliases(&f, 1, PURGE_FLUSH);
 		thread_yield();
