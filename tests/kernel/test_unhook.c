@@ -24,9 +24,11 @@ static bool map_pages(unsigned n)
 	while (mapped < n && (va[mapped] = vmap(pages + mapped, 1, VM_W)))
 		mapped++;
 	EXPECT_EQ(mapped, n);
-	while (mapped < n && mapped)
+	if (mapped == n)
+		return true;
+	while (mapped)
 		vunmap(va[--mapped]);
-	return !test_failed();
+	return false;
 }
 
 static void unmap_pages(unsigned n)
@@ -156,17 +158,18 @@ KTEST(unhook, tables_in_use_are_left_alone)
 	stage_end(&s);
 }
 
-#define MINE   8 /* frames of each other CPU */
-#define ROUNDS 40
+#define MINE   8   /* frames of each other CPU */
+#define ROUNDS 200 /* of each */
+#define LEAST  10  /* rounds of CPU 0, if it is alone */
 
-static atomic_t over; /* 1: the others may stop */
+static atomic_t mappers; /* those that are not done yet */
 
-static void map_and_look(void *arg __attribute__((unused)))
+static void map_and_look(void)
 {
 	struct frame **mine = pages + PAGES - MINE * cpu_id();
 	u64 x = cpu_id();
 
-	while (!atomic_read(&over) && !test_failed()) {
+	for (unsigned r = 0; r < ROUNDS && !test_failed(); r++) {
 		unsigned n = 1 + test_random(&x) % MINE;
 		u8 *at = vmap(mine, n, VM_W);
 
@@ -177,24 +180,20 @@ static void map_and_look(void *arg __attribute__((unused)))
 		}
 		vunmap(at);
 	}
+	atomic_fetch_add(&mappers, -1ul);
 }
 
-static void unhook_all_the_time(void)
+static void map_or_unhook(void *arg __attribute__((unused)))
 {
-	for (unsigned r = 0; r < ROUNDS && !test_failed() && map_pages(300); r++) {
+	if (cpu_id()) {
+		map_and_look();
+		return;
+	}
+	for (unsigned r = 0; (r < LEAST || atomic_read(&mappers)) && map_pages(300); r++) {
 		unmap_pages(300);
 		lazy_unhook();
 		EXPECT_EQ(aliases_left(300), 0);
 	}
-	atomic_set(&over, 1);
-}
-
-static void map_or_unhook(void *arg)
-{
-	if (cpu_id())
-		map_and_look(arg);
-	else
-		unhook_all_the_time();
 }
 
 KTEST(unhook, others_map_and_unmap_meanwhile)
@@ -207,8 +206,7 @@ KTEST(unhook, others_map_and_unmap_meanwhile)
 	}
 	if (!stage_begin(&s, pages, PAGES, LAZY_PTE))
 		return;
-	lazy_set_max(~0ul);
-	atomic_set(&over, 0);
+	atomic_set(&mappers, nr_cpus - 1);
 	EXPECT_EQ(run_on_cpus(cpus_online().bits, map_or_unhook, NULL), 0);
 	vm_unmap_aliases();
 	EXPECT_EQ(aliases_left(PAGES), 0);
