@@ -12,13 +12,13 @@
 struct frame_cache frame_caches[MAX_CPUS];
 u32 frame_cache_max;
 
-static void cache_refill(struct frame_cache *c)
+static void cache_refill(struct frame_cache *c, u32 upto)
 {
 	struct zone *z = &frame_zones[ZONE_DIRECT];
 
 	count(frame_refill);
 	spin_lock(&z->lock);
-	while (c->nr < frame_cache_max / 2) {
+	while (c->nr < upto) {
 		u32 pfn = frame_take_locked(z, 0);
 
 		if (pfn == FRAME_NIL)
@@ -59,7 +59,7 @@ struct frame *frame_cache_take_one(u32 owner)
 	struct frame *f = NULL;
 
 	if (!c->nr)
-		cache_refill(c);
+		cache_refill(c, frame_cache_max / 2);
 	if (c->nr) {
 		f = c->slot[--c->nr];
 		f->what_who = FRAME_SINGLE_OF(FRAME_USED, owner);
@@ -82,7 +82,36 @@ void frame_cache_give_one(struct frame *f, u32 owner)
 	irq_restore(flags);
 }
 
-/* What is there is taken in one go, then one frame is fetched, and with it others for the next. */
+/*
+/* What is there is taken in one go, then others are fetched, for now and for the next time. */
+ * that is empty is filled, not half; and where there is no room, no more is given back to the zone
+ * than it takes to have it.
+ * => false: it was not empty, or memory is out
+ */
+static bool fill_if_empty(void)
+{
+	irqflags_t flags = irq_save();
+	struct frame_cache *c = this_frame_cache();
+	bool empty = !c->nr;
+
+	if (empty)
+		cache_refill(c, frame_cache_max);
+	empty &= !!c->nr;
+	irq_restore(flags);
+	return empty;
+}
+
+static void make_room(u32 n)
+{
+	irqflags_t flags = irq_save();
+	struct frame_cache *c = this_frame_cache();
+
+	if (c->nr + n > frame_cache_max)
+		cache_drain(c, frame_cache_max - n);
+	irq_restore(flags);
+}
+
+/* What is there is taken in one go, then others are fetched, for this time and the next. */
 int frame_take_rest(struct frame **out, unsigned done, unsigned n, unsigned flags, u32 owner)
 {
 	while (done < n) {
@@ -93,7 +122,7 @@ int frame_take_rest(struct frame **out, unsigned done, unsigned n, unsigned flag
 
 			done += got;
 			count_add(frame_alloc, got);
-			if (got)
+			if (got || fill_if_empty())
 				continue;
 		}
 		out[done] = frame_alloc(0, flags);
@@ -114,14 +143,15 @@ int frame_alloc_many(struct frame **out, unsigned n, unsigned flags)
 				: frame_take_rest(out, 0, n, flags, owner);
 }
 
-/* One frame given the long way makes room in a full cache, for half of what it holds at most. */
 void frame_give_rest(struct frame *const *f, unsigned done, unsigned n, u32 owner)
 {
 	while (done < n) {
-		unsigned piece = MIN(n - done, frame_cache_max / 4), given = 0;
+		unsigned piece = MIN(n - done, MIN(CACHE_PIECE, frame_cache_max)), given = 0;
 
-		if (!frame_hold())
+		if (!frame_hold()) {
+			make_room(piece);
 			given = frame_cache_give(f + done, piece, owner);
+		}
 		done += given;
 		count_add(frame_free, given);
 		if (!given)

@@ -10,8 +10,9 @@
 #include "kernel/test.h"
 #include "kernel/thread.h"
 #include "mm/check.h"
-#include "mm/frame.h"
+#include "mm/frame_cache.h"
 #include "mm/space.h"
+#include "tests/kernel/support.h"
 
 #define MANY 200
 
@@ -166,4 +167,43 @@ KTEST(frame, all_cpus_at_once)
 
 	EXPECT_EQ(run_on_cpus(cpus_online().bits, churn, NULL), 0);
 	EXPECT_EQ(mm_frames_at_hand(), before);
+}
+
+/* => how often the cache goes to its zone, once it has found its level, if it holds `held` first */
+static u64 refills_from(unsigned held)
+{
+	static struct frame *many[256], *first[256];
+	u64 *refills = &this_cpu()->counters[CNT_frame_refill], before = 0;
+
+	if (frame_alloc_many(first, ARRAY_SIZE(first), 0)) {
+		NO_MEMORY;
+		return 0;
+	}
+	frame_drain_cache();
+	for (unsigned i = 0; i < held; i++)
+		frame_free(first[i], 0);
+	for (unsigned round = 0; round < 12; round++) {
+		if (round == 4)
+			before = *refills;
+		if (frame_alloc_many(many, ARRAY_SIZE(many), 0)) {
+			NO_MEMORY;
+			break;
+		}
+		frame_free_many(many, ARRAY_SIZE(many));
+	}
+	before = *refills - before;
+	frame_free_many(first + held, ARRAY_SIZE(first) - held);
+	return before;
+}
+
+/* As many as vmalloc takes in one go, again and again, whatever the cache happens to hold. */
+KTEST(frame, many_frames_come_and_go_by_the_cache)
+{
+	if (frame_cache_max < 256) {
+		test_skip("the caches of so little memory do not hold as many");
+		return;
+	}
+	for (unsigned held = 0; held <= 256; held += held < 240 ? 40 : 1)
+		EXPECT(!refills_from(held),
+		       "with %u frames in the cache at first, it never finds its level", held);
 }
