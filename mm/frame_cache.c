@@ -83,7 +83,7 @@ void frame_cache_give_one(struct frame *f, u32 owner)
 }
 
 /*
-/* What is there is taken in one go, then others are fetched, for now and for the next time. */
+ * Who takes many gives as many back, and takes them again. So that both find what they need, a cache
  * that is empty is filled, not half; and where there is no room, no more is given back to the zone
  * than it takes to have it.
  * => false: it was not empty, or memory is out
@@ -111,7 +111,7 @@ static void make_room(u32 n)
 	irq_restore(flags);
 }
 
-/* What is there is taken in one go, then others are fetched, for this time and the next. */
+/* What is there is taken in one go, then others are fetched, for now and for the next time. */
 int frame_take_rest(struct frame **out, unsigned done, unsigned n, unsigned flags, u32 owner)
 {
 	while (done < n) {

@@ -66,6 +66,7 @@ XEN = [
 XEN_BOOTS = [
     Machine("xen", smp=1, mem="1G", cpu="Haswell", append="lazy=pte"),
     Machine("xen", smp=4, mem="1G"),
+    Machine("xen", smp=2, mem="5G"),  # more frames of its own than some addresses of the machine
 ]
 DOMU = [
     Machine("domu-pv", smp=2, mem="128M"),
