@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The long ways of the frame caches: filling and draining them, single frames, and what is no plain
- * case. The common path is in mm/frame_cache.h.
+ * The long ways of the frame caches: filling and draining them, single frames, and what is no
+ * plain case. The common path is in mm/frame_cache.h.
  */
 #include "mm/frame_cache.h"
 
@@ -83,10 +83,9 @@ void frame_cache_give_one(struct frame *f, u32 owner)
 }
 
 /*
- * Who takes many gives as many back, and takes them again. So that both find what they need, a cache
- * that is empty is filled, not half; and where there is no room, no more is given back to the zone
- * than it takes to have it.
- * => false: it was not empty, or memory is out
+ * Who takes many gives as many back, and takes them again. So that both find what they need, a
+ * cache that is empty is filled, not half; and where there is no room, no more is given back to
+ * the zone than it takes to have it. => false: it was not empty, or memory is out
  */
 static bool fill_if_empty(void)
 {
