@@ -20,20 +20,21 @@
  * push and LAZY, the exchange to LAZY fails, because LISTED is gone, and it is pushed again.
  *
  * A purge must not return while another, that took the list before it, is still clearing:
- * `clearing` counts those. It waits for threads on other CPUs only, and those wait for nobody.
+ * `purges` counts those. It waits for threads on other CPUs only, and those wait for nobody.
  */
 #include "mm/engine.h"
 #include "mm/gather.h"
 #include "mm/shootdown.h"
 #include "mm/unhook.h"
 
+#define PURGE_BEGUN (1ull << 32)
+
 u32 lazy_slow;
 
 static enum lazy_policy policy;
 static u32 poison;
 static u64 max_pages;
-static atomic_t turns;	     /* purges begun */
-static atomic_t clearing;    /* purges that have taken a list and not cleared it all */
+static atomic_t purges;	     /* those begun, times PURGE_BEGUN, and how many are still clearing */
 static atomic_t quarantine;  /* areas held back by poison, newest first */
 static atomic_t quarantined; /* how many */
 
@@ -184,6 +185,7 @@ struct round {
 	struct gather *g;
 	struct area *done; /* areas, CLEARED and ours, that have no entry any more */
 	u64 pages;	   /* cleared */
+	u64 before;	   /* the newest stamp before it */
 	bool unhook;	   /* tables may be unhooked: unhook_begin() */
 };
 
@@ -231,7 +233,7 @@ static __noinline void unhook(struct round *r, struct area *list)
 }
 
 /* Clears a list that was taken. */
-static void clear_list(struct round *r, struct area *list)
+static __noinline void clear_list(struct round *r, struct area *list)
 {
 	struct area *ours = r->done, *to_unhook = NULL;
 	u64 waiting = 0;
@@ -265,20 +267,21 @@ static void clear_list(struct round *r, struct area *list)
  */
 static bool clear_all(struct round *r, bool unhook)
 {
-	bool alone = !atomic_fetch_add(&clearing, 1);
-	u64 turn = atomic_fetch_add(&turns, 1) + 1;
+	u64 was = atomic_fetch_add(&purges, PURGE_BEGUN + 1), now;
 
-	r->unhook = unhook && unhook_begin();
+	r->before = shootdown_newest(); /* now: who was clearing is done, or we are not alone */
+	if (unlikely(unhook))
+		r->unhook = unhook_begin();
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
 		if (atomic_read(&parks[cpu].lazy))
 			clear_list(r, (struct area *)atomic_xchg(&parks[cpu].lazy, 0));
-	if (r->unhook)
+	if (unlikely(r->unhook))
 		unhook_end();
-	atomic_fetch_add(&clearing, -1ull);
+	atomic_fetch_add(&purges, -1ull);
 	count_add(clear_pages, r->pages);
-	while (atomic_read(&clearing))
+	while ((u32)(now = atomic_read(&purges)))
 		cpu_relax();
-	return alone && atomic_read(&turns) == turn;
+	return now == was + PURGE_BEGUN; /* nobody was at it, nobody came */
 }
 
 /*
@@ -295,7 +298,6 @@ static void flush_all(struct gather *g, u64 before, bool alone)
 
 static u64 purge(enum purge_phase phase, bool unhook)
 {
-	u64 before = shootdown_newest();
 	struct gather g;
 	struct round r = {.g = &g};
 	struct area *next;
@@ -308,7 +310,7 @@ static u64 purge(enum purge_phase phase, bool unhook)
 	alone = clear_all(&r, unhook);
 	trace(EV_purge, r.pages, phase);
 	if (phase == PURGE_FLUSH)
-		flush_all(&g, before, alone);
+		flush_all(&g, r.before, alone);
 	for (struct area *a = r.done; a; a = next) {
 		next = a->parked;
 		if (phase == PURGE_FLUSH)

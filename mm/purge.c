@@ -174,7 +174,9 @@ static int purge_frame(struct purge *p, struct frame *f)
 	int err;
 
 	if (!(w & ALIAS_HEAD)) {
-		if (stamp && !shootdown_covered(stamp))
+		bool in_it = p->g.full && stamp <= p->g.stamp;
+
+		if (stamp && !in_it && !shootdown_covered(stamp))
 			gather_add_all(&p->g, stamp);
 		return 0;
 	}
