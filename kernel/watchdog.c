@@ -13,7 +13,7 @@
 #include "kernel/cpu.h"
 #include "kernel/platform.h"
 
-#define SURE_US 2000000
+#define SURE_US 5000000
 
 static struct suspicion {
 	u64 start;    /* the wait's */
