@@ -215,7 +215,8 @@ void kernel_main(u32 door, u64 handover)
 	platform->init_screens();
 
 	platform->start_interrupts();
-	threads_init();
+	if (threads_init())
+		refuse_to_start("no idle thread", "out of memory: give the machine more");
 	if (platform->ready_cpu(&cpus[0]))
 		refuse_to_start("no exception stacks", "out of memory");
 	platform->start_cpus();

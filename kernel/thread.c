@@ -359,7 +359,7 @@ int thread_create_idle(struct cpu *c, u64 *stack_top)
 	return 0;
 }
 
-void threads_init(void)
+int threads_init(void)
 {
 	for (unsigned i = 0; i < MAX_CPUS; i++) {
 		queues[i].lock.name = "run queue";
@@ -367,5 +367,5 @@ void threads_init(void)
 	}
 	this_cpu()->current = &boot_thread;
 	this_cpu()->idle = thread_make(0, "idle", idle_thread, NULL);
-	KASSERT(this_cpu()->idle, "no memory for the idle thread");
+	return this_cpu()->idle ? 0 : -ENOMEM;
 }

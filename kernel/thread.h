@@ -12,8 +12,11 @@
 struct cpu;
 struct thread;
 
-/* Turns the running boot code into CPU 0's first thread, and makes idle threads as CPUs come up. */
-void threads_init(void);
+/*
+ * Turns the running boot code into CPU 0's first thread, and makes idle threads as CPUs come up.
+ *   => 0 or -ENOMEM
+ */
+int threads_init(void) __must_check;
 
 /*
  * thread_create: a thread named `name` (kept, not copied) that runs fn(arg) on CPU `cpu`, with a

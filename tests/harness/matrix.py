@@ -54,7 +54,7 @@ TESTED = [
     Machine(smp=8, append="lazy=pte"),
 ]
 
-# All of them again as a guest of Xen: as dom0, and as xl makes one. Each number of vCPUs, size, policy and switch
+# All of them again as a guest of Xen, as dom0 (as xl makes one: domu.py). Each number of vCPUs, size, policy and switch
 # occurs, not each with each. Haswell has XPTI (Xen hides itself from the guest's page tables), the others have not.
 XEN = [
     Machine("xen", smp=1, mem="64M", cpu="qemu64"),
@@ -68,11 +68,6 @@ XEN_BOOTS = [
     Machine("xen", smp=4, mem="1G"),
     Machine("xen", smp=2, mem="5G"),  # more frames of its own than some addresses of the machine
 ]
-DOMU = [
-    Machine("domu-pv", smp=2, mem="128M"),
-    Machine("domu-pvh", smp=2, mem="128M"),
-]
-
 
 def commands(machine):
     if machine.door == "bochs" and machine.smp > 1:
