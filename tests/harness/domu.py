@@ -102,20 +102,25 @@ def sixteen_vcpus(dom0):
         need("LAZYMAP: PASS" in text and re.search(r"cpus +16 online", text), f"not 16 vCPUs:\n{text}")
 
 
+def try_memory(dom0, settings):
+    """A domain of so little memory is refused by xl, or runs, or says why it cannot start; it does not panic."""
+    try:
+        dom0.create("little", extra='run="check"', on_poweroff="preserve", on_crash="preserve", **settings)
+    except Failed:
+        need("little" not in dom0.domains(), f"xl refuses {settings}, and leaves it behind")
+        return False
+    reason = dom0.ended("little")
+    text = dom0.must(f"cat {LOG.format('little')}")
+    clear = re.search("Lazymap cannot start: .*memory", text) if reason == CRASH else "LAZYMAP: PASS" in text
+    need(clear and "PANIC" not in text, f"{settings}: no clear message:\n{text}")
+    dom0.must(f"xl destroy little; rm -f {LOG.format('little')}")
+    return True
+
+
 @step
-def too_little_memory(dom0):
-    """Where xl itself does not refuse, the kernel says why it cannot start, and does not panic."""
-    for settings in ({"memory": 0}, {"memory": 1}, {"memory": 1, "type": "pvh"}):
-        try:
-            dom0.create("little", **settings)
-        except Failed:
-            need("little" not in dom0.domains(), f"xl refuses {settings}, and leaves it behind")
-        else:
-            raise Failed(f"xl makes a domain with {settings}")
-    with domain(dom0, "little", type="pvh", memory=4):
-        need(dom0.ended("little") == CRASH, "it ended well")
-        text = dom0.must(f"cat {LOG.format('little')}")
-        need(re.search("Lazymap cannot start: .*memory", text) and "PANIC" not in text, f"no clear message:\n{text}")
+def little_memory(dom0):
+    made = [try_memory(dom0, {"memory": size, "type": kind}) for kind in ("pv", "pvh") for size in (0, 1, 4, 6, 8)]
+    need(any(made) and not all(made), "xl makes none of them, or all")
 
 
 # --- the kernel's own tests -----------------------------------------------------------------------
@@ -170,10 +175,10 @@ pause(type="pvh")
 @step
 def hang_is_named(dom0):
     """The pause's patience does not go so far that a CPU that really hangs is not found."""
-    with domain(dom0, "deaf", type="pvh", vcpus=4, extra='run="crash deaf"'):
-        need(dom0.ended("deaf") == CRASH, "not a crash")
+    with domain(dom0, "deaf", type="pvh", vcpus=2, extra='run="crash deaf"'):
+        need(dom0.ended("deaf", SUITES_TIMEOUT) == CRASH, "not a crash")
         text = dom0.must(f"cat {LOG.format('deaf')}")
-        need("cpu 3 does not answer: shootdown" in text, f"the CPU that hangs is not named:\n{text}")
+        need("cpu 1 does not answer: shootdown" in text, f"the CPU that hangs is not named:\n{text}")
 
 
 def shutdown(**settings):
