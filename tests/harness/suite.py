@@ -203,7 +203,7 @@ def xen_jobs(settings):
 
 
 def domu_jobs(settings):
-    return [Job("domu/xl", lambda: domu.run(settings.build, settings.log("domu/xl")), ("run", "xen", "domu"))]
+    return [Job("domu/xl", lambda: domu.run(settings.build, settings.log("domu/xl")), ("run", "xen", "domu"), alone=True)]
 
 
 def llvm_jobs(settings):
