@@ -13,10 +13,10 @@
 
 #define AREAS 700
 
-static void boot(unsigned cpus)
+static void boot(unsigned nr)
 {
 	sim_boot(&(struct sim_config){
-		.cpus = cpus, .keep = true, .deferred = true, .seed = 5, .lazy_max_pages = 100000});
+		.cpus = nr, .keep = true, .deferred = true, .seed = 5, .lazy_max_pages = 100000});
 }
 
 /* Areas of 1, 2, 3, 1... pages, f in turn. => their pages */
@@ -79,11 +79,11 @@ static void test_holed(void)
 	frame_free_many(f, 64);
 }
 
-static u64 purge_by_batches(struct frame *const *frames, unsigned n, int err)
+static u64 purge_by_batches(struct frame *const *list, unsigned n, int err)
 {
 	u64 was = sim.batches;
 
-	is_u64((u64)vm_unmap_frame_aliases(frames, n, PURGE_FLUSH), (u64)err, "%u frames", n);
+	is_u64((u64)vm_unmap_frame_aliases(list, n, PURGE_FLUSH), (u64)err, "%u frames", n);
 	return sim.batches - was;
 }
 

@@ -15,9 +15,9 @@
 
 static bool plain; /* entries are written, not asked for */
 
-static void boot(unsigned cpus)
+static void boot(unsigned nr)
 {
-	sim_boot(&(struct sim_config){.cpus = cpus,
+	sim_boot(&(struct sim_config){.cpus = nr,
 				      .keep = true,
 				      .deferred = !plain,
 				      .seed = 11,
