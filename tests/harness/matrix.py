@@ -13,7 +13,7 @@ COMMANDS_SMALL = f"test frame; {COMMANDS}"  # uses up all memory, which takes a 
 TLB_SUITES = ("shootdown", "smp", "vmap", "lazy", "stale", "revival", "frame_aliases", "kmap_local", "sparse", "protect",
               "huge", "hold", "poison", "bugs")
 COMMANDS_BOCHS = "; ".join([COMMANDS, *(f"test {suite}" for suite in TLB_SUITES)])
-TIMEOUT = 150  # seconds; most boots take one to five, UEFI ten, Bochs twenty
+TIMEOUT = 400  # seconds; most boots take one to five, UEFI ten, Bochs and Xen with 4 CPUs a minute or two
 XEN_TIMEOUT = 600  # under Xen CPUs wait for each other more, and where they are more than the real ones for long
 
 BOOTS = [

@@ -6,6 +6,7 @@
  */
 #include "kernel/atomic.h"
 #include "kernel/cpu.h"
+#include "kernel/platform.h"
 #include "kernel/test.h"
 #include "kernel/thread.h"
 #include "kernel/watchdog.h"
@@ -58,11 +59,20 @@ static bool alone(void)
 	return true;
 }
 
-/* => false: not within the watchdog's time, which is a failure */
+/*
+ * => false: not within the watchdog's time. That is a failure, but where a hypervisor runs our CPUs
+ * in turns: there the window may be missed as often as one likes
+ */
 static bool try_again(u64 start)
 {
-	EXPECT(!watchdog_expired(start), "there is always a tick in between");
-	return !watchdog_expired(start) && !test_failed();
+	if (!watchdog_expired(start))
+		return !test_failed();
+	if (platform == &native_platform)
+		test_fail(__FILE__, __LINE__, "there is always a tick in between");
+	else
+		test_skip(
+			"the hypervisor's CPUs are so busy that there is always a tick in between");
+	return false;
 }
 
 KTEST(shootdown, idle_cpus_are_not_interrupted)
@@ -177,9 +187,10 @@ KTEST(shootdown, an_idle_cpu_flushes_before_it_reads)
 	do
 		seen = reads_at_waking(false, &ticked);
 	while (ticked && try_again(start));
-	if (!seen) {
-		test_skip(
-			"this machine shows no stale entry on an idle CPU, so nothing can be proven");
+	if (ticked || !seen) {
+		if (!ticked)
+			test_skip(
+				"this machine shows no stale entry on an idle CPU, so nothing can be proven");
 		hidden_unmap(&h);
 		return;
 	}
@@ -190,8 +201,9 @@ KTEST(shootdown, an_idle_cpu_flushes_before_it_reads)
 		EXPECT(!seen, "CPU %u woke and read what was shot down while it was idle",
 		       nr_cpus - 1);
 	} while (ticked && try_again(start));
-	EXPECT(counter_sum(CNT_idle_skip) > promised, "it was not left out");
-	EXPECT(cpus[nr_cpus - 1].counters[CNT_idle_flush] > kept, "it did not keep a promise");
+	EXPECT(ticked || counter_sum(CNT_idle_skip) > promised, "it was not left out");
+	EXPECT(ticked || cpus[nr_cpus - 1].counters[CNT_idle_flush] > kept,
+	       "it did not keep a promise");
 	hidden_unmap(&h);
 }
 

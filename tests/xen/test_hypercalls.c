@@ -100,14 +100,27 @@ static u64 cost_of_destroying(unsigned tables)
 	return cost;
 }
 
+/* A tick that flushes may come in between, but not every time. */
+static u64 least_cost_of_destroying(unsigned tables)
+{
+	u64 least = ~0ul;
+
+	for (unsigned i = 0; i < 8; i++) {
+		u64 cost = cost_of_destroying(tables);
+
+		least = MIN(least, cost);
+	}
+	return least;
+}
+
 KTEST(hypercalls, destroying_a_space_costs_by_the_batch)
 {
 	u64 small, large;
 
 	if (!xen_looks())
 		return;
-	small = cost_of_destroying(2);
-	large = cost_of_destroying(2 * PIECE - 16); /* still two pieces */
+	small = least_cost_of_destroying(2);
+	large = least_cost_of_destroying(2 * PIECE - 16); /* still two pieces */
 	EXPECT(small <= 3, "destroying a small space takes %lu hypercalls", small);
 	EXPECT(large <= small + 2, "with %u tables it takes %lu, with 2 %lu", 2 * PIECE - 16, large,
 	       small);
