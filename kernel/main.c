@@ -159,7 +159,8 @@ static void init_laziness(void)
 		printk("mm: lazy_max= takes a number of pages; staying with %lu\n", lazy_max);
 	vmap_init(policy, lazy_max);
 	if (kmap_local_init_cpu(0))
-		refuse_to_start("no kmap_local slots", "out of memory");
+		refuse_to_start("no kmap_local slots",
+				"out of memory, or the platform refuses them");
 	if (mmu->load_root(kmap_local_root(0)))
 		refuse_to_start("no address space", "the platform refuses our page tables");
 	frame_set_hold(wants("hold", "on"));
@@ -216,7 +217,8 @@ void kernel_main(u32 door, u64 handover)
 
 	platform->start_interrupts();
 	if (threads_init())
-		refuse_to_start("no idle thread", "out of memory: give the machine more");
+		refuse_to_start("no idle thread",
+				"out of memory (give the machine more), or the platform refuses");
 	if (platform->ready_cpu(&cpus[0]))
 		refuse_to_start("no exception stacks", "out of memory");
 	platform->start_cpus();

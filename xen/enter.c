@@ -129,6 +129,17 @@ static u64 tables_wanted(u64 pages)
 	return leaves + array + leaves / PT_ENTRIES + array / PT_ENTRIES + 64;
 }
 
+/* Its last elements are its page tables and one page of stack. */
+static paddr_t builder_stack(const struct start_info *si)
+{
+	return si->pt_base - IMAGE_BASE + (si->nr_pt_frames << PAGE_SHIFT);
+}
+
+u64 xen_builder_end(const struct start_info *si)
+{
+	return ALIGN_UP(builder_stack(si) + PAGE_SIZE + BUILDER_PAD, BUILDER_ALIGN) >> PAGE_SHIFT;
+}
+
 void xen_mmu_early(const struct start_info *si)
 {
 	paddr_t end;
@@ -138,9 +149,9 @@ void xen_mmu_early(const struct start_info *si)
 	xen_nr_pfns = si->nr_pages;
 	builder.tables = si->pt_base - IMAGE_BASE;
 	builder.root = paddr_to_pfn(builder.tables);
-	builder.stack = builder.tables + (si->nr_pt_frames << PAGE_SHIFT);
+	builder.stack = builder_stack(si);
 	builder.more = next_page = builder.stack + PAGE_SIZE;
-	builder.mapped = ALIGN_UP(next_page + BUILDER_PAD, BUILDER_ALIGN);
+	builder.mapped = xen_builder_end(si) << PAGE_SHIFT;
 
 	level2 = builder_table(IMAGE_BASE, 2);
 	end = MIN(builder.mapped + (tables_wanted(si->nr_pages) << PAGE_SHIFT),

@@ -67,13 +67,21 @@ static u64 before_refused(unsigned nr, u64 batch, u64 n)
 	return n;
 }
 
+/* Armed before there are threads: by whatever the boot CPU does. */
+static bool by_who_armed(void)
+{
+	if (this_cpu()->irq_depth)
+		return false;
+	return inject.by ? thread_current() == inject.by : !cpu_id();
+}
+
 long inject_hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 {
 	bool batch = nr == __HYPERVISOR_mmu_update || nr == __HYPERVISOR_mmuext_op;
 	u64 n;
 	long err;
 
-	if (thread_current() != inject.by || this_cpu()->irq_depth)
+	if (!by_who_armed())
 		return hypercall4(nr, a, b, c, d);
 	if (!batch)
 		return refused(kind_of_call(nr, a, b)) ? inject.err : hypercall4(nr, a, b, c, d);
@@ -91,7 +99,7 @@ void inject_arm(u64 n, enum inject_what what, int err)
 
 u64 inject_disarm(void)
 {
-	KASSERT(inject_armed && inject.by == thread_current(), "nothing is armed here");
+	KASSERT(inject_armed && by_who_armed(), "nothing is armed here");
 	WRITE_ONCE(inject_armed, 0);
 	return inject.counted;
 }

@@ -4,8 +4,8 @@
  * could. Xen is asked for operations, an entry of a batch being one each; one of them is refused
  * instead of done. What precedes it in its batch is done, what follows is not: so does Xen.
  *
- * Operations are counted only as long as they are asked for by the thread that armed it, outside of
- * interrupt handlers.
+ * Operations are counted only as long as they are asked for by the thread that armed it (before
+ * there are any: by the boot CPU), outside of interrupt handlers.
  */
 #ifndef XEN_INJECT_H
 #define XEN_INJECT_H

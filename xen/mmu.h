@@ -10,6 +10,9 @@ struct kernel_image;
 
 extern struct mmu_ops xen_mmu_ops;
 
+/* The first pfn that the domain builder has not mapped. */
+u64 xen_builder_end(const struct start_info *si);
+
 /*
  * xen_mmu_early: phys_to_virt() reaches what the domain builder has mapped, and as much more as
  * page tables will take.

@@ -25,6 +25,7 @@
 #include "xen/smp.h"
 #include "xen/time.h"
 #include "xen/traps.h"
+#include "xen/trouble.h"
 #include "xen/xenstore.h"
 
 static const struct start_info *start_info; /* in the image's window, then in the direct map */
@@ -92,6 +93,7 @@ static void start(u64 handover)
 	irq_patch(irq_words);
 	xen_traps_init();
 	start_console();
+	xen_trouble_begin(start_info, xen_builder_end(start_info));
 	xen_mmu_early(start_info);
 	leave_window();
 	cpu_find_features();
@@ -137,6 +139,7 @@ static void start_cpus(void)
 {
 	xen_smp_start();
 	xen_control_start();
+	xen_trouble_end();
 }
 
 /* Xen has the exception stacks. */

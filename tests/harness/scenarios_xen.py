@@ -14,6 +14,7 @@ from machine import Machine
 from scenarios import ANSWER_TIMEOUT, BOOT_TIMEOUT, CTRL_C, need
 
 ALL = []
+SUITES_TIMEOUT = 300
 CRASH_TIMEOUT = 60  # seconds; Xen waits five of them before it resets the machine
 
 scenario = functools.partial(scenarios.scenario, needs=("run", "xen"), into=ALL)
@@ -117,3 +118,34 @@ def refused_hypercalls(build, log):
         with Guest(dom0(f'run="inject {what}"'), build, log) as guest:
             need(not guest.wait(BOOT_TIMEOUT), f"inject {what} counts as success")
             need(re.search(f"PANIC.*{words}", guest.text), f"inject {what}: no panic by name")
+
+
+BOOT_STRIDE = 12  # one hypercall of so many: all of them take a few minutes
+
+
+@scenario
+def refused_at_boot(build, log):
+    """Whichever hypercall of boot is refused, the kernel says which, or does without; its checks stay clean."""
+    n = asked = 1
+    while n <= asked:
+        with Guest(dom0(f"xen_refuse={n} run=check"), build, log) as guest:
+            passed = guest.wait(BOOT_TIMEOUT)
+            count = re.search(rf"of the (\d+) hypercalls of boot number {n} was refused", guest.text)
+            if passed:
+                need(count and " 0 faults" in guest.text, f"hypercall {n} of boot was to be refused, and was not")
+                asked = int(count[1])
+            else:
+                need(re.search("PANIC.*(refuse|does not|cannot be|no event channel)|Lazymap cannot start: ", guest.text), f"{n}: no reason is given")
+                asked = max(asked, n + BOOT_STRIDE)
+        n += BOOT_STRIDE
+
+
+@scenario
+def memory_with_holes(build, log):
+    """Frames that were given back before the start: nothing maps them, nothing is given them, all else works."""
+    with Guest(dom0("xen_holes=12 run=\"test space; test frame*; test vmap*; test aspace; demo stray; check\"", mem="128M"), build,
+               log) as guest:
+        guest.must_pass(SUITES_TIMEOUT)
+        free = re.search(r"mm: own page tables at .*, (\d+) MiB free", guest.text)
+        need("12 holes" in guest.text and free and int(free[1]) <= 128 - 16, "the holes count as memory")
+    scenarios.refused(dom0("xen_holes=13 run=info", smp=1), build, log, "xen_holes=")
