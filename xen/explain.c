@@ -26,6 +26,7 @@
 #include "kernel/string.h"
 #include "mm/alias.h"
 #include "mm/describe.h"
+#include "mm/kmap.h"
 #include "mm/space.h"
 #include "xen/mmu.h"
 
@@ -48,11 +49,11 @@ static bool blocks(vaddr_t va, pfn_t table)
 	return pte_writable(e) && paddr_to_pfn(pte_addr(e, w.level)).n == table.n;
 }
 
-static void add(struct xen_refusal *r, pfn_t table, vaddr_t va)
+static void add(struct xen_refusal *r, pfn_t table, vaddr_t va, pfn_t root)
 {
 	r->nr++;
 	if (r->named < XEN_BLOCKERS)
-		r->blocker[r->named++] = (struct xen_blocker){table, va};
+		r->blocker[r->named++] = (struct xen_blocker){table, va, root};
 }
 
 #define ALIASES_MAX 64
@@ -67,10 +68,13 @@ static void find_of_table(pfn_t table, struct xen_refusal *r)
 	if (atomic_read(&f->alias) & ALIAS_HEAD)
 		n = alias_snapshot(f, index, ALIASES_MAX);
 	for (unsigned i = 0; i < MIN(n, ALIASES_MAX); i++)
-		if (alias_is_local(index[i]) || blocks(alias_va(index[i]), table))
-			add(r, table, alias_va(index[i]));
+		if (alias_is_local(index[i]))
+			add(r, table, alias_va(index[i]),
+			    kmap_local_root(kmap_local_cpu(index[i])));
+		else if (blocks(alias_va(index[i]), table))
+			add(r, table, alias_va(index[i]), kernel_root);
 	if (in_image(image) && blocks(image, table))
-		add(r, table, image);
+		add(r, table, image, kernel_root);
 	if (r->nr && !r->expected)
 		r->expected = -EINVAL;
 }
@@ -92,7 +96,7 @@ static void find_in_tree(pfn_t table, int level, vaddr_t va, struct xen_refusal 
 			find_in_tree(to, level - 1, va, r);
 		} else if (pte_writable(e) && frame_valid(to) &&
 			   pfn_frame(to)->type == FRAME_TABLE) {
-			add(r, to, va);
+			add(r, to, va, r->root);
 			r->expected = r->expected ? r->expected : -EBUSY;
 		}
 	}
@@ -109,11 +113,11 @@ void xen_find_blockers(pfn_t root, struct xen_refusal *r)
 
 /* --- telling --- */
 
-static void tell_path(vaddr_t va)
+static void tell_path(pfn_t root, vaddr_t va)
 {
 	struct pt_walk w;
 
-	pt_walk(kernel_root, va, &w);
+	pt_walk(root, va, &w);
 	printk("xen:   ");
 	for (int level = PT_LEVELS; level >= w.level; level--)
 		printk("%sL%d[%u]", level == PT_LEVELS ? "" : " -> ", level, w.step[level].slot);
@@ -141,7 +145,7 @@ static void tell_blocker(const struct xen_blocker *b)
 	printk("xen: frame %#lx, to be a level-%u table, is mapped writable at %#lx\n", b->table.n,
 	       pfn_frame(b->table)->level, b->va);
 	if (!in_user_half(b->va))
-		tell_path(b->va);
+		tell_path(b->root, b->va);
 	printk("xen:   that address: %s\n", what);
 	printk("xen:   what would clear it: %s\n", remedy(b->va, &a, is_area));
 }

@@ -11,7 +11,8 @@
 /* An entry that maps a page table writable. */
 struct xen_blocker {
 	pfn_t table; /* the frame that it maps */
-	vaddr_t va;  /* at which address */
+	vaddr_t va;  /* at which address, */
+	pfn_t root;  /*   by which tables: each CPU has slots of its own, and each space its half */
 };
 
 #define XEN_BLOCKERS 32 /* as many are named; there may be more */

@@ -69,27 +69,32 @@ KTEST(explain, stray_aliases_are_foretold)
 	}
 }
 
-/* One frame, mapped at three places; a read-only one is in nobody's way. */
+/* One frame, mapped at four places; a read-only one is in nobody's way. */
 KTEST(explain, every_writable_alias_is_named_and_no_other)
 {
 	struct xen_refusal r;
 	struct frame *f;
-	void *va[3];
+	void *va[4];
 	struct stage s;
+	struct pt_walk w;
 
 	if (!xen_looks() || !stage_begin(&s, &f, 1, LAZY_TLB))
 		return;
 	va[0] = vmap(&f, 1, VM_W);
 	va[1] = vmap(&f, 1, VM_R);
 	va[2] = kmap(f);
+	va[3] = kmap_local(f);
 	xen_find_blockers(frame_pfn(f), &r); /* an empty root */
-	EXPECT_EQ(r.nr, 2);
+	EXPECT_EQ(r.nr, 3);
 	EXPECT_EQ(r.expected, -EINVAL);
 	for (unsigned i = 0; i < r.named; i++)
 		EXPECT(r.blocker[i].table.n == frame_pfn(f).n &&
 			       (r.blocker[i].va == (vaddr_t)va[0] ||
-				r.blocker[i].va == (vaddr_t)va[2]),
+				r.blocker[i].va == (vaddr_t)va[2] ||
+				r.blocker[i].va == (vaddr_t)va[3]) &&
+			       pt_walk(r.blocker[i].root, r.blocker[i].va, &w),
 		       "frame %#lx at %#lx is in the way", r.blocker[i].table.n, r.blocker[i].va);
+	kunmap_local(va[3]);
 	vunmap(va[0]);
 	kunmap(va[2]);
 	xen_find_blockers(frame_pfn(f), &r);
