@@ -108,10 +108,10 @@ static const void *read_boot_map(paddr_t pa, u64 len)
 
 static void survey(void)
 {
+	find_xenstore();
 	printk("xen: %s, %u vCPUs, %lu pages\n",
 	       xen_is_first_domain() ? "the first domain" : "a domain of its own", xen_smp_count(),
 	       start_info->nr_pages);
-	find_xenstore();
 }
 
 static int reserve(struct kernel_image *img)

@@ -23,6 +23,7 @@
 #include "xen/mmu.h"
 #include "xen/time.h"
 #include "xen/traps.h"
+#include "xen/xenstore.h"
 
 static evtchn_t kick_port[MAX_CPUS], call_port[MAX_CPUS];
 
@@ -63,12 +64,28 @@ bool xen_smp_stop(cpumask_t to)
 	return true;
 }
 
+/*
+ * A domain may have more vCPUs than it is to use (xl.cfg: maxvcpus and vcpus; `xl vcpu-set`): the
+ * toolstack says which in the xenstore. => not told: it may be used
+ */
+static bool is_available(unsigned vcpu)
+{
+	char path[32], answer[16];
+
+	snprintf(path, sizeof(path), "cpu/%u/availability", vcpu);
+	return xenstore_read(path, answer, sizeof(answer)) < 0 || strcmp(answer, "offline");
+}
+
 /* vcpu_info of later ones would have to be registered: Xen, vcpu.h, VCPUOP_register_vcpu_info. */
 unsigned xen_smp_count(void)
 {
-	unsigned n = 1;
+	static unsigned n; /* fixed once asked */
 
-	while (n < MIN(XEN_LEGACY_MAX_VCPUS, MAX_CPUS) && xen_vcpu_op(VCPUOP_is_up, n, NULL) >= 0)
+	if (n)
+		return n;
+	n = 1;
+	while (n < MIN(XEN_LEGACY_MAX_VCPUS, MAX_CPUS) && xen_vcpu_op(VCPUOP_is_up, n, NULL) >= 0 &&
+	       is_available(n))
 		n++;
 	return n;
 }

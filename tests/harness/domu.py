@@ -90,7 +90,7 @@ def dialogue(vcpus, **settings):
 
 
 dialogue(1)
-dialogue(2)
+dialogue(2, maxvcpus=4)  # the others are not to be used
 dialogue(4)
 dialogue(2, type="pvh")
 
