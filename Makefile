@@ -26,6 +26,7 @@
 #   JOBS=2             emulators that run at once
 #   FUZZ_SECONDS=3     how long each fuzzer looks for something new
 #   ONLY=GLOB          only the boot tests whose name matches
+#   MINUTES=5          how long `make soak` works on each machine
 
 LLVM ?=
 O ?= $(if $(LLVM),build-llvm,build)
@@ -45,6 +46,7 @@ TRACE_RUN ?= demo lazy; demo stale
 JOBS ?= 2
 FUZZ_SECONDS ?= 3
 ONLY ?=
+MINUTES ?= 5
 
 # Quiet unless V=1: $(Q) hides the command, $(call say,VERB,file) shows what is being made.
 Q := $(if $(V),,@)

@@ -102,6 +102,10 @@ test-bochs: | try-everything ## the ISO in Bochs
 test-llvm: | try-everything ## the kernel built by LLVM=1
 	@$(SUITE) llvm
 
+.PHONY: soak
+soak: $(ELF) iso xen-dom0 | need-run need-bochs ## random work, MINUTES on each of QEMU, Bochs, Xen
+	@$(PYTHON) tests/harness/soak.py --build $(O) --minutes $(MINUTES)
+
 # What can be installed is; a part whose programs are still missing is skipped, by name.
 .PHONY: try-everything
 try-everything:
