@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""gdb on a machine that waits for it: stops at kernel_main, with symbols.
+"""gdb on a machine that waits for it: stops at kernel_main, with symbols. And its stub without gdb, for what QEMU's
+monitor cannot do: to stop one CPU of several.
 
 The breakpoint is a hardware one: before boot.asm has built its page tables and copied nothing, there is
 no memory yet at the address to put a software one into.
@@ -7,6 +8,7 @@ no memory yet at the address to put a software one into.
 
 import os
 import signal
+import socket as sockets
 import subprocess
 
 from guest import Guest
@@ -20,12 +22,36 @@ def gdb_command(build, socket, arguments):
             *arguments, f"{build}/lazymap.elf"]
 
 
-def waiting(machine, socket):
-    """=> the machine with its CPUs stopped and gdb's stub behind `socket`"""
+def stubbed(machine, socket):
+    """=> the machine with gdb's stub behind `socket`; it runs until somebody connects"""
     if os.path.exists(socket):  # an earlier run's
         os.unlink(socket)
-    stub = ("-S", "-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb", "chardev:gdb")
+    stub = ("-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb", "chardev:gdb")
     return machine._replace(extra=machine.extra + stub)
+
+
+def waiting(machine, socket):
+    """=> the same with its CPUs stopped from the start"""
+    return stubbed(machine._replace(extra=(*machine.extra, "-S")), socket)
+
+
+class Stub:
+    """A connection to the stub, which stops all CPUs (gdb's manual, "Remote Protocol")."""
+
+    def __init__(self, socket):
+        self.line = sockets.socket(sockets.AF_UNIX)
+        self.line.connect(socket)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.line.close()
+
+    def go_on_without(self, cpu, cpus):
+        """All CPUs go on but this one. A thread of gdb's is a CPU, counted from 1."""
+        packet = "vCont" + "".join(f";c:{n + 1:x}" for n in range(cpus) if n != cpu)
+        self.line.sendall(f"${packet}#{sum(packet.encode()) % 256:02x}".encode())
 
 
 def session(machine, build, scratch, arguments):

@@ -116,7 +116,7 @@ class Guest:
         try:
             os.write(self.writing, text.encode())
         except BrokenPipeError:
-            raise self.failed(f"the emulator had ended before {text!r} was typed") from None
+            raise self.failed(f"the emulator had ended before {text[:40]!r} was typed") from None
 
     def wait_for_file(self, path, timeout=10):
         """Waits until the emulator has made `path`, a socket of its."""

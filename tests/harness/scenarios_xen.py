@@ -149,3 +149,11 @@ def memory_with_holes(build, log):
         free = re.search(r"mm: own page tables at .*, (\d+) MiB free", guest.text)
         need("12 holes" in guest.text and free and int(free[1]) <= 128 - 16, "the holes count as memory")
     scenarios.refused(dom0("xen_holes=13 run=info", smp=1), build, log, "xen_holes=")
+
+
+@scenario
+def soak_for_a_moment(build, log):
+    """Address spaces are pinned all the time, hypercalls refused; `make soak` does it for longer."""
+    with Guest(dom0("run=\"soak 10\"", mem="128M"), build, log) as guest:
+        guest.must_pass(SUITES_TIMEOUT)
+        need(re.search(r"soak: xen_refuses +\d+ +[1-9]", guest.text), "nothing was refused")

@@ -24,6 +24,7 @@ from typing import Callable, NamedTuple
 import domu
 import matrix
 import scenarios
+import scenarios_faults
 import scenarios_xen
 import selftest
 import tap
@@ -171,7 +172,7 @@ def scenario_job(settings, part, scenario):
 
 
 def scenario_jobs(settings):
-    return [scenario_job(settings, "scenario", scenario) for scenario in scenarios.ALL]
+    return [scenario_job(settings, "scenario", scenario) for scenario in scenarios.ALL + scenarios_faults.ALL]
 
 
 def suites_job(settings, name, machine):
