@@ -241,7 +241,7 @@ compile_commands.json: FORCE ## for editors: how each file is compiled
 help: ## this list
 	@sed -n 's/^#   \([A-Z_]*=.*\)/  \1/p' Makefile
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk \
-		tools/compare/compare.mk | expand -t 32
+		tests/model/model.mk tools/compare/compare.mk | expand -t 32
 
 clean: ## remove what was built
 	rm -rf $(O)

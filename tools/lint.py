@@ -23,7 +23,7 @@ MAX_COLUMNS = 100
 MAX_COLUMNS_PYTHON = 120
 
 TOP = ("Makefile", "linker.ld", ".ci", "arch", "boot", "iso", "kernel", "mm", "tests", "tools", "xen")
-KINDS = (".c", ".h", ".asm", ".inc", ".ld", ".py", ".sh", ".mk", ".cfg", "Makefile", "run")
+KINDS = (".c", ".h", ".asm", ".inc", ".ld", ".py", ".sh", ".mk", ".cfg", ".pml", "Makefile", "run")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
 FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h"}

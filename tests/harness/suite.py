@@ -33,6 +33,7 @@ from guest import Failed, Guest, Skipped, end_when_told, kill_all
 from machine import Machine
 
 HOST_TIMEOUT = 300  # seconds for one host test program
+MODEL_TIMEOUT = 600  # for one model with all its bugs
 SHOWN = 8  # failures of one job
 FUZZ_SEED = "2007"
 FUZZ_SLACK = 60  # seconds a fuzzer may take beyond what it was given
@@ -142,6 +143,16 @@ def fuzz_jobs(settings):
     return [job(fuzzer) for fuzzer in sources("tests/fuzz/fuzz_*.c")]
 
 
+def model_jobs(settings):
+    def job(model):
+        def run():
+            argv = [sys.executable, "-B", "tests/model/model.py", "--build", f"{settings.build}/model", "--only", model]
+            status, output = run_program(settings, f"model/{model}", argv, MODEL_TIMEOUT)
+            return tap_report(output, status)
+        return Job(f"model/{model}", run, ("model",))
+    return [job(model) for model in sources("tests/model/*.pml") if model != "machine"]
+
+
 # --- jobs of the kernel ---------------------------------------------------------------------------
 
 def needs_of(machine):
@@ -216,6 +227,7 @@ def llvm_jobs(settings):
 
 PARTS = {
     "host": Part(host_jobs, ("host-programs",)),
+    "model": Part(model_jobs, ()),
     "fuzz": Part(fuzz_jobs, ("fuzz-programs",)),
     "kernel": Part(kernel_jobs, ("all",)),
     "boot": Part(lambda settings: boot_jobs(settings, bochs=False) + scenario_jobs(settings),
