@@ -36,6 +36,8 @@ ERRORS = {
     "stale": r"assertion violated .*holds\[",
     "back": r"assertion violated .*(flushed\[|horizon|covered)",
     "lost": r"assertion violated .*(in_hand|mapped_as|tree)",
+    "left": r"assertion violated .*present&due",
+    "live": r"assertion violated .*(translation|word)",
     "deadlock": r"invalid end state",
     "starved": r"non-progress cycle",
 }
@@ -179,7 +181,8 @@ def check_model(tap, build, runs, bugs, full):
         except Broken as broken:
             tap.check(False, name, str(broken))
             continue
-        replay = f"to see how: cd {build}/{run.model}-{run.name} && spin -t -p {' '.join(run.flags)} {HERE}/{run.model}.pml"
+        replay = f"to see how: cd {build}/{run.model}-{run.name} && spin -k {run.model}.pml.trail -p {' '.join(run.flags)} " \
+                 f"{HERE}/{run.model}.pml"
         tap.check(not result.error, f"{name}: {result.states} states in {result.seconds:.1f} s",
                   f"{result.error}\n{replay}")
         steps |= result.steps
