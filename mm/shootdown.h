@@ -84,7 +84,8 @@ void shootdown_quiet_point(void);
 /*
  * shootdown_covered: has every online CPU flushed everything since `stamp`? An idle one that has
  * not is made to promise that it will before it wakes, and then counts.
- *   => any context; false may become true at any time, true stays true
+ *   => any context; false may become true at any time; true stays true, but for the moment between
+ *      a CPU's coming online and its flush, in which it uses nothing that could be stale
  *   => it may wait for the moment that a waking CPU needs to flush
  */
 bool shootdown_covered(u64 stamp);
@@ -92,7 +93,8 @@ bool shootdown_covered(u64 stamp);
 /*
  * shootdown_horizon: whatever was stamped below it is forgotten by every online CPU, as
  * shootdown_covered() means it. One look at all CPUs, for many stamps.
- *   => any context; never goes back; it may wait as shootdown_covered() does
+ *   => any context; goes back only while a CPU comes online; it may wait, both as for
+ *      shootdown_covered()
  */
 u64 shootdown_horizon(void);
 
