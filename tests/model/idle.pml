@@ -18,11 +18,10 @@
  * (shootdown.pml has all of it). Next: reuse.pml.
  */
 // run: one      safety  -DCPUS=2 -DHALTS=2
-// run: two      safety  -DCPUS=3 -DNMIS=0
 // run: plain    safety  -DCPUS=2 -DENTER_PLAIN
 // run: once     safety  -DCPUS=2 -DLOOK_ONCE
-// full: nmis2   safety  -DCPUS=2 -DROUNDS=2 -DHALTS=2 -DNMIS=2
-// full: two_nmi safety  -DCPUS=3
+// full: rounds  safety  -DCPUS=2 -DROUNDS=2 -DHALTS=2
+// full: two     safety  -DCPUS=3 -DNMIS=0
 // bug: READ_THEN_WRITE     one  stale  wakes by a read and a write: a promise in between is lost
 // bug: WAKING_LEFT_OUT     once stale  is AWAKE while it has still to flush: an NMI does not know
 // bug: AWAKE_EARLY         once stale  is AWAKE before it flushes

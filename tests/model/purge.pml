@@ -14,9 +14,9 @@
  * Asking other CPUs is one step for each here, some time between the call and its return
  * (shootdown.pml has the rest), and what is parked is one word (reuse.pml).
  */
-// run: two   safety  -DCPUS=2 -DOPS=3
-// full: two4 safety  -DCPUS=2 -DOPS=4
-// full: three safety -DCPUS=3 -DOPS=2
+// run: two    safety  -DCPUS=2 -DOPS=2
+// full: two3  safety  -DCPUS=2 -DOPS=3
+// full: three safety  -DCPUS=3 -DOPS=1
 // bug: PUSH_AFTER_LAZY  two  left   is lazy before it is on the list
 // bug: CLAIM_UNLOCKED   two  live   a purge claims by a read and a store
 // bug: REVIVE_UNLOCKED  two  live   revives by a read and a store
