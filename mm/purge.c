@@ -102,8 +102,8 @@ static __always_inline bool maps(vaddr_t va, const struct frame *f)
 static __noinline bool take_another(struct purge *p, struct area *a, vaddr_t va,
 				    const struct frame *f)
 {
-	u64 page = (va - a->start) >> PAGE_SHIFT;
 	unsigned i = 0;
+	u64 page;
 
 	while (i < p->areas && p->area[i].area != a)
 		i++;
@@ -111,6 +111,7 @@ static __noinline bool take_another(struct purge *p, struct area *a, vaddr_t va,
 		p->others = true;
 		return false;
 	}
+	page = (va - a->start) >> PAGE_SHIFT;
 	if (page >= p->area[i].lo && page <= p->area[i].hi)
 		return false; /* perhaps it is taken: the frame may be given twice */
 	if (maps(va, f)) {
@@ -122,23 +123,25 @@ static __noinline bool take_another(struct purge *p, struct area *a, vaddr_t va,
 }
 
 /*
- * The entry at `va`, in the area `a`, is to be cleared if it maps `f`.
+ * The entry at `va`, in the area `a`, is to be cleared if it maps `f`. Until it is BUSY the area
+ * may end, and its struct be another's, at other addresses: so only then is asked where it is.
  *   => false: not now; to be asked again when all is settled
  */
 static __always_inline bool take(struct purge *p, struct area *a, vaddr_t va, const struct frame *f)
 {
-	u64 page = (va - a->start) >> PAGE_SHIFT;
+	u64 page;
 
 	if (p->areas == AREAS_AT_ONCE || p->pages == PAGES_AT_ONCE)
 		return false;
 	if (unlikely(!make_busy(a)))
 		return take_another(p, a, va, f);
-	if (unlikely(!maps(va, f))) {
+	if (unlikely(area_of(va) != a) || unlikely(!maps(va, f))) {
 		atomic_fetch_and(&a->word, ~AREA_BUSY);
-		return true;
+		return area_of(va) == a;
 	}
 	if (!p->areas)
 		p->flags = engine_clear_begin();
+	page = (va - a->start) >> PAGE_SHIFT;
 	p->area[p->areas].area = a;
 	p->area[p->areas].lo = p->area[p->areas].hi = page;
 	p->areas++;
