@@ -54,6 +54,23 @@ typedef u64 vaddr_t; /* a virtual address that is computed with rather than dere
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 /*
+ * A word that leads to something new, mostly a pointer: it is written when what it leads to is
+ * complete, and read before anything there is. Plain moves on x86; the compiler, too, must keep the
+ * order, which the two above do not ask of it.
+ */
+#define PUBLISH(x, v)	  __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
+#define READ_PUBLISHED(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+
+/*
+ * A look at what its owner, another CPU, may be changing just now by plain writes: whole words, as
+ * they were at some moment, and no two of them at the same one. For what is shown to people,
+ * counted roughly, or asked again before anybody relies on it. On x86 an ordinary read; who checks
+ * for races (tests/threads) knows by this word where one is meant.
+ */
+#define GLANCE(x)	      (x)
+#define GLANCE_COPY(to, from) ((void)(*(to) = *(from)))
+
+/*
  * What the caller's caller sees: who asked. Kept with areas and frames so that reports name names.
  */
 #define CALLER() ((u64)__builtin_return_address(0))

@@ -362,7 +362,7 @@ bool area_find(vaddr_t va, struct area *copy)
 	spin_lock(&area_lock);
 	a = tree_find(va);
 	if (a)
-		*copy = *a;
+		GLANCE_COPY(copy, a);
 	spin_unlock(&area_lock);
 	return a;
 }
@@ -370,14 +370,13 @@ bool area_find(vaddr_t va, struct area *copy)
 /* The tree may be in the middle of a change on a CPU that was stopped: every step is counted. */
 bool area_peek(vaddr_t va, struct area *copy)
 {
-	const struct area *t = READ_ONCE(root);
+	const struct area *t = GLANCE(root);
 
 	for (int depth = 0; t && depth < 256; depth++) {
-		if (va >= t->start && va < area_end(t)) {
-			*copy = *t;
+		GLANCE_COPY(copy, t);
+		if (va >= copy->start && va < area_end(copy))
 			return true;
-		}
-		t = va < t->start ? READ_ONCE(t->left) : READ_ONCE(t->right);
+		t = va < copy->start ? copy->left : copy->right;
 	}
 	return false;
 }

@@ -209,7 +209,7 @@ static void doom_tree(const struct aspace *as, pfn_t table, int level, vaddr_t v
 			continue;
 		}
 		f = aspace_own_frame(as, va, e);
-		f->type = FRAME_USED;
+		WRITE_ONCE(f->type, FRAME_USED);
 		frame_free(f, 0);
 	}
 	doom(d, table);
@@ -249,7 +249,7 @@ static void tell(const struct aspace *as, struct aspace_info *info)
 				     .on = atomic_read(&as->on)};
 	strlcpy(info->name, as->name, sizeof(info->name));
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
-		info->roots += !!as->root[cpu].n;
+		info->roots += !!GLANCE(as->root[cpu]).n;
 }
 
 bool aspace_next(u32 id, struct aspace_info *info)

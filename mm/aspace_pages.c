@@ -225,7 +225,7 @@ static int attach_path(struct aspace *as, vaddr_t va, struct stock *s, pfn_t *ta
 			push(&s->tables[level - 1], f);
 			return err;
 		}
-		as->tables++;
+		WRITE_ONCE(as->tables, as->tables + 1);
 	}
 	return 0;
 }
@@ -248,11 +248,11 @@ static int set_pages(struct aspace *as, pfn_t table, vaddr_t va, u64 n, u64 bits
 	for (unsigned i = 0; i < done; i++) {
 		struct frame *f = pop(&s->pages);
 
-		f->type = FRAME_SPACE;
+		WRITE_ONCE(f->type, FRAME_SPACE);
 		f->space = as->id;
 		f->page = (u32)((va >> PAGE_SHIFT) + i);
 	}
-	as->pages += done;
+	WRITE_ONCE(as->pages, as->pages + done);
 	*mapped += done;
 	return err;
 }
@@ -275,7 +275,7 @@ static void remove_pages(struct aspace *as, vaddr_t va, u64 n)
 			struct frame *f = aspace_own_frame(as, at, pt_read(table, pt_index(at, 1)));
 
 			mmu->set_leaf(table, pt_index(at, 1), (pte_t){0});
-			f->type = FRAME_USED;
+			WRITE_ONCE(f->type, FRAME_USED);
 			push(&gone, f);
 		}
 		KASSERT(!mmu->batch_end(NULL), "%s refused to unmap %#lx", mmu->name, va);
@@ -285,7 +285,7 @@ static void remove_pages(struct aspace *as, vaddr_t va, u64 n)
 	gather_add(&g, va - (n << PAGE_SHIFT), n, shootdown_clock());
 	gather_flush_on(&g, (cpumask_t){atomic_read(&as->on)});
 	gather_end(&g);
-	as->pages -= n;
+	WRITE_ONCE(as->pages, as->pages - n);
 	free_chain(&gone);
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * See chunk.h. Memory is taken before the lock; who comes second gives it back. What is published
- * is complete before, and stores stay in order (x86; WRITE_ONCE keeps the compiler from changing
- * that).
+ * is complete before.
  */
 #include "mm/chunk.h"
 #include "mm/area.h"
@@ -41,7 +40,7 @@ static int ensure_dir_page(struct chunk **slot)
 	struct chunk *page;
 	bool mine;
 
-	if (READ_ONCE(*slot))
+	if (READ_PUBLISHED(*slot))
 		return 0;
 	page = fresh(0);
 	if (!page)
@@ -49,7 +48,7 @@ static int ensure_dir_page(struct chunk **slot)
 	spin_lock(&chunk_lock);
 	mine = !*slot;
 	if (mine)
-		WRITE_ONCE(*slot, page);
+		PUBLISH(*slot, page);
 	spin_unlock(&chunk_lock);
 	if (mine)
 		atomic_fetch_add(&frames_held, 1);
@@ -71,7 +70,7 @@ static int ensure_records(struct chunk *c, vaddr_t va, struct area *a)
 	struct alias_record *rec;
 	bool mine;
 
-	if (READ_ONCE(c->rec))
+	if (READ_PUBLISHED(c->rec))
 		return 0;
 	rec = fresh(RECORDS_ORDER);
 	if (!rec)
@@ -80,7 +79,7 @@ static int ensure_records(struct chunk *c, vaddr_t va, struct area *a)
 	spin_lock(&chunk_lock);
 	mine = !c->rec;
 	if (mine)
-		WRITE_ONCE(c->rec, rec);
+		PUBLISH(c->rec, rec);
 	spin_unlock(&chunk_lock);
 	if (mine)
 		atomic_fetch_add(&frames_held, 1 << RECORDS_ORDER);
@@ -94,12 +93,16 @@ static int ensure_table(struct chunk *c, vaddr_t va)
 	pfn_t table;
 	int err;
 
-	if (READ_ONCE(c->pte))
+	if (READ_PUBLISHED(c->pte))
 		return 0;
 	err = pt_ensure_path(kernel_root, va, 1, &table);
-	if (!err)
-		WRITE_ONCE(c->pte, pt_entries(table)); /* the same for all */
-	return err;
+	if (err)
+		return err;
+	spin_lock(&chunk_lock);
+	if (!c->pte) /* written once: who knows it is there reads it plainly */
+		PUBLISH(c->pte, pt_entries(table));
+	spin_unlock(&chunk_lock);
+	return 0;
 }
 
 int chunk_ensure(struct area *a, vaddr_t va, u64 pages, bool tables)
@@ -125,7 +128,7 @@ vaddr_t chunk_used_from(vaddr_t va, vaddr_t end)
 		const struct chunk *c = chunk_of(va);
 		u64 step = (c ? 1ul : CHUNKS_PER_PAGE) << CHUNK_SHIFT;
 
-		if (c && READ_ONCE(c->rec))
+		if (c && READ_PUBLISHED(c->rec))
 			return va;
 		va = ALIGN_DOWN(va, step) + step;
 	}
@@ -141,7 +144,7 @@ void chunk_set_owner(vaddr_t va, u64 pages, struct area *a)
 		struct alias_record *rec = record_of(va);
 
 		for (u64 i = 0; i < n; i++)
-			WRITE_ONCE(rec[i].area, a);
+			PUBLISH(rec[i].area, a);
 		va += n << PAGE_SHIFT;
 	}
 }

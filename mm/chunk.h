@@ -34,7 +34,7 @@ extern struct chunk *chunk_dir[CHUNK_DIR_PAGES]; /* pages of 256 chunks, made wh
 static inline struct chunk *chunk_of(vaddr_t va)
 {
 	u64 n = (va - VMAP_BASE) >> CHUNK_SHIFT;
-	struct chunk *page = READ_ONCE(chunk_dir[n / CHUNKS_PER_PAGE]);
+	struct chunk *page = READ_PUBLISHED(chunk_dir[n / CHUNKS_PER_PAGE]);
 
 	return page ? &page[n % CHUNKS_PER_PAGE] : NULL;
 }
@@ -48,7 +48,7 @@ static inline unsigned chunk_page(vaddr_t va)
 static inline struct alias_record *record_of(vaddr_t va)
 {
 	struct chunk *c = chunk_of(va);
-	struct alias_record *rec = c ? READ_ONCE(c->rec) : NULL;
+	struct alias_record *rec = c ? READ_PUBLISHED(c->rec) : NULL;
 
 	return rec ? &rec[chunk_page(va)] : NULL;
 }
@@ -61,10 +61,10 @@ static inline struct area *area_of(vaddr_t va)
 	if (!in_vmap_area(va))
 		return NULL;
 	r = record_of(va);
-	return r ? READ_ONCE(r->area) : NULL;
+	return r ? READ_PUBLISHED(r->area) : NULL;
 }
 
-/* The level-1 entry of `va`. => its chunk exists; no large page is mapped there */
+/* The level-1 entry of `va`. => chunk_ensure() has made its table; no large page is mapped there */
 static inline pte_t *entry_of(vaddr_t va)
 {
 	return &chunk_of(va)->pte[chunk_page(va)];
@@ -74,7 +74,7 @@ static inline pte_t *entry_of(vaddr_t va)
 static inline u64 entry_value(vaddr_t va)
 {
 	const struct chunk *c = chunk_of(va);
-	const pte_t *table = c ? READ_ONCE(c->pte) : NULL;
+	const pte_t *table = c ? READ_PUBLISHED(c->pte) : NULL;
 
 	return table ? entry_read(&table[chunk_page(va)]) : 0;
 }

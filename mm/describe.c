@@ -57,7 +57,7 @@ static bool peek_area(vaddr_t va, struct area *copy, u64 *word)
 	bool found = true;
 
 	if (a)
-		*copy = *a;
+		GLANCE_COPY(copy, a);
 	else
 		found = area_peek(va, copy);
 	if (found)

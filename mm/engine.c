@@ -219,7 +219,7 @@ static struct area *revive(struct frame *const *f, u64 n, enum area_kind kind, u
 	u64 lazy = area_word(AREA_LAZY, kind, prot, f[0]) | AREA_LISTED;
 	u64 live = lazy ^ (AREA_LAZY ^ AREA_LIVE);
 
-	if (a->pages != n || (atomic_read(&f[0]->alias) & ALIAS_NOMAP) ||
+	if (GLANCE(a->pages) != n || (atomic_read(&f[0]->alias) & ALIAS_NOMAP) ||
 	    !atomic_cmpxchg(&a->word, lazy, live))
 		return NULL;
 	if (a->pages != n || a->large || !same_frames(a, f)) {

@@ -24,7 +24,7 @@
 /* => is a longer path needed than those below? */
 static __always_inline bool fast_unusual(void)
 {
-	return unlikely(lazy_slow);
+	return unlikely(GLANCE(lazy_slow)); /* READ_ONCE would cost an instruction more */
 }
 
 /*

@@ -89,7 +89,7 @@ static void list_remove_locked(struct zone *z, u32 pfn, unsigned order)
 bool frame_is_free_head(u32 pfn, unsigned order, u8 zone)
 {
 	return frame_valid(pfn_make(pfn)) && READ_ONCE(frames[pfn].type) == FRAME_FREE &&
-	       READ_ONCE(frames[pfn].order) == order && frames[pfn].zone == zone;
+	       READ_ONCE(frames[pfn].order) == order && READ_ONCE(frames[pfn].zone) == zone;
 }
 
 /* => pfn of a block, its frames still typed FREE; FRAME_NIL if there is none */
@@ -221,7 +221,7 @@ static struct frame *alloc_any(unsigned order, unsigned flags, u32 owner)
 {
 	struct frame *f = NULL;
 
-	if ((flags & FRAME_HIGH) && !(flags & FRAME_ZERO) && frame_zones[ZONE_HIGH].free)
+	if ((flags & FRAME_HIGH) && !(flags & FRAME_ZERO) && GLANCE(frame_zones[ZONE_HIGH].free))
 		f = alloc_block(ZONE_HIGH, order, owner);
 	if (!f)
 		f = order ? alloc_block(ZONE_DIRECT, order, owner) : frame_cache_take_one(owner);

@@ -62,7 +62,7 @@ struct frame *frame_cache_take_one(u32 owner)
 		cache_refill(c, frame_cache_max / 2);
 	if (c->nr) {
 		f = c->slot[--c->nr];
-		f->what_who = FRAME_SINGLE_OF(FRAME_USED, owner);
+		WRITE_ONCE(f->what_who, FRAME_SINGLE_OF(FRAME_USED, owner));
 		frame_allow(f);
 	}
 	irq_restore(flags);
@@ -76,7 +76,7 @@ void frame_cache_give_one(struct frame *f, u32 owner)
 
 	if (unlikely(c->nr >= frame_cache_max))
 		cache_drain(c, frame_cache_max / 2);
-	f->type = FRAME_CACHED;
+	WRITE_ONCE(f->type, FRAME_CACHED);
 	f->owner = owner;
 	c->slot[c->nr++] = f;
 	irq_restore(flags);

@@ -35,7 +35,7 @@ static __always_inline struct frame_cache *this_frame_cache(void)
 static __always_inline bool frame_cache_serves(unsigned flags)
 {
 	return !(flags & FRAME_ZERO) && !atomic_read(&frame_inject) &&
-	       !((flags & FRAME_HIGH) && READ_ONCE(frame_zones[ZONE_HIGH].free));
+	       !((flags & FRAME_HIGH) && GLANCE(frame_zones[ZONE_HIGH].free));
 }
 
 /*
@@ -58,7 +58,7 @@ static __always_inline unsigned frame_cache_take(struct frame **out, unsigned n,
 
 			if (unlikely(w & ALIAS_HEAD))
 				break;
-			f->what_who = FRAME_SINGLE_OF(FRAME_USED, owner);
+			WRITE_ONCE(f->what_who, FRAME_SINGLE_OF(FRAME_USED, owner));
 			atomic_set(&f->alias, w & ALIAS_LOW);
 			out[i] = f;
 		}
@@ -90,7 +90,7 @@ static __always_inline unsigned frame_cache_give(struct frame *const *f, unsigne
 			    unlikely(!atomic_cmpxchg(&frame->alias, w,
 						     w | ALIAS_BUSY | ALIAS_NOMAP)))
 				break;
-			frame->what_who = FRAME_SINGLE_OF(FRAME_CACHED, owner);
+			WRITE_ONCE(frame->what_who, FRAME_SINGLE_OF(FRAME_CACHED, owner));
 			top[i] = frame;
 		}
 		c->nr += i;

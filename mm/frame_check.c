@@ -8,10 +8,10 @@
 
 u64 frame_free_total(void)
 {
-	u64 n = frame_zones[ZONE_DIRECT].free + frame_zones[ZONE_HIGH].free;
+	u64 n = GLANCE(frame_zones[ZONE_DIRECT].free) + GLANCE(frame_zones[ZONE_HIGH].free);
 
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-		n += frame_caches[cpu].nr;
+		n += GLANCE(frame_caches[cpu].nr);
 	return n;
 }
 

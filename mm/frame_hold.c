@@ -20,7 +20,7 @@ u32 frame_hold_on;
 
 u64 frame_held_total(void)
 {
-	return READ_ONCE(held);
+	return GLANCE(held);
 }
 
 /* => can no CPU reach any frame of the block? */
@@ -40,7 +40,7 @@ bool frame_hold_back(u32 pfn, unsigned order, u32 owner)
 		return false;
 	spin_lock(&held_lock);
 	for (u32 i = 0; i < 1u << order; i++) {
-		f[i].type = FRAME_HELD;
+		WRITE_ONCE(f[i].type, FRAME_HELD);
 		f[i].owner = owner;
 	}
 	f->next = FRAME_NIL;
@@ -94,7 +94,7 @@ u64 frame_flush_held(void)
 {
 	struct gather g;
 
-	if (!READ_ONCE(held) || !may_wait())
+	if (!GLANCE(held) || !may_wait())
 		return 0;
 	lazy_purge(PURGE_PTES);
 	gather_begin(&g);

@@ -29,7 +29,7 @@ void *kmap(struct frame *f)
 	struct area *a = (struct area *)atomic_read(&f->revive);
 
 	if (unlikely(atomic_read(&f->alias) & ALIAS_NOMAP) ||
-	    unlikely(lazy_slow != LAZY_SLOW_PTE) ||
+	    unlikely(GLANCE(lazy_slow) != LAZY_SLOW_PTE) ||
 	    unlikely(!atomic_cmpxchg(&a->word, kmap_word(AREA_LAZY, f), kmap_word(AREA_LIVE, f))))
 		return map_new(f, CALLER());
 	this_park()->last = a;
@@ -55,7 +55,7 @@ void kunmap(void *va)
 		w = a && a->start == (vaddr_t)va ? atomic_read(&a->word) : 0;
 	}
 	if (unlikely((w & KMAP_MASK) != (area_word(AREA_LIVE, AREA_KMAP, 0, NULL) | AREA_LISTED)) ||
-	    unlikely(lazy_slow != LAZY_SLOW_PTE) ||
+	    unlikely(GLANCE(lazy_slow) != LAZY_SLOW_PTE) ||
 	    unlikely(!atomic_cmpxchg(&a->word, w, w ^ (AREA_LIVE ^ AREA_LAZY))))
 		unmap_new((vaddr_t)va, CALLER());
 }

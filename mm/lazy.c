@@ -393,8 +393,9 @@ void lazy_stats(struct lazy_stats *st)
 	u64 horizon = shootdown_horizon();
 	struct area a;
 
-	*st = (struct lazy_stats){
-		.policy = policy, .max_pages = max_pages, .quarantined = atomic_read(&quarantined)};
+	*st = (struct lazy_stats){.policy = lazy_policy(),
+				  .max_pages = GLANCE(max_pages),
+				  .quarantined = atomic_read(&quarantined)};
 	for (vaddr_t va = VMAP_BASE; area_find(va, &a); va = area_end(&a)) {
 		enum area_state s = word_state(atomic_read(&a.word));
 

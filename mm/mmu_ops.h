@@ -122,7 +122,7 @@ extern const struct mmu_ops *mmu;
 /* An entry as it is in memory now, in mm/'s terms. */
 static inline u64 entry_read(const pte_t *e)
 {
-	u64 v = READ_ONCE(e->v);
+	u64 v = READ_PUBLISHED(e->v); /* it may link to a new table */
 
 	return unlikely(mmu->decode) ? mmu->decode(v) : v;
 }

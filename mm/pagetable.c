@@ -123,7 +123,7 @@ int pt_alloc_table(int level, pfn_t *table)
 		return -ENOMEM;
 	}
 	memset(frame_virt(f), 0, PAGE_SIZE); /* not before it is ours alone */
-	f->type = FRAME_TABLE;
+	WRITE_ONCE(f->type, FRAME_TABLE);
 	f->level = (u8)level;
 	*table = frame_pfn(f);
 	atomic_fetch_add(&tables_held, 1);
@@ -135,8 +135,8 @@ static void free_table(pfn_t table)
 {
 	struct frame *f = pfn_frame(table);
 
-	f->type = FRAME_USED;
-	f->order = 0;
+	WRITE_ONCE(f->type, FRAME_USED);
+	WRITE_ONCE(f->order, 0);
 	f->level = 0;
 	atomic_fetch_add(&tables_held, -1ull);
 	frame_allow_aliases(f);
@@ -320,7 +320,7 @@ void pt_adopt_table(pfn_t table, int level)
 
 	if (f->type != FRAME_TABLE)
 		atomic_fetch_add(&tables_held, 1);
-	f->type = FRAME_TABLE;
+	WRITE_ONCE(f->type, FRAME_TABLE);
 	f->level = (u8)level;
 }
 

@@ -317,12 +317,14 @@ u64 park_waiting(unsigned cpu)
 {
 	const struct park *p = &parks[cpu];
 
-	return p->total + share - (u64)p->room - p->covered;
+	return GLANCE(p->total) + share - (u64)GLANCE(p->room) - GLANCE(p->covered);
 }
 
 u64 park_peak(unsigned cpu)
 {
-	return MAX(parks[cpu].peak, park_waiting(cpu));
+	u64 waiting = park_waiting(cpu), peak = GLANCE(parks[cpu].peak);
+
+	return MAX(peak, waiting);
 }
 
 static void set_rounds(void)

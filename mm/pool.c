@@ -66,6 +66,15 @@ static struct slab *slab_create(struct pool *p)
 	return s;
 }
 
+/* Whole words: of a type-stable object others may read one at any time (pool.h). */
+static void clear_words(void *obj, u32 size)
+{
+	u64 *word = obj;
+
+	for (u32 i = 0; i < size / sizeof(*word); i++)
+		WRITE_ONCE(word[i], 0);
+}
+
 static struct free_object *take_locked(struct pool *p)
 {
 	struct slab *s = list_first(&p->partial, struct slab, link);
@@ -98,7 +107,7 @@ void *pool_alloc(struct pool *p)
 		o = take_locked(p);
 		spin_unlock(&p->lock);
 	}
-	memset(o, 0, p->size);
+	clear_words(o, p->size);
 	return o;
 }
 
@@ -112,8 +121,8 @@ void pool_free(struct pool *p, void *obj)
 		"%p is not an object of pool %s", obj, p->name);
 	spin_lock(&p->lock);
 	KASSERT(o->mark != FREE_OBJECT, "double free of %p in pool %s", obj, p->name);
-	o->mark = FREE_OBJECT;
-	o->next = s->free;
+	WRITE_ONCE(o->mark, FREE_OBJECT);
+	WRITE_ONCE(o->next, s->free);
 	s->free = o;
 	if (s->used == s->total)
 		list_add_head(&p->partial, &s->link);

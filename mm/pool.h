@@ -12,7 +12,7 @@
 struct pool {
 	const char *name;
 	u32 size;	  /* of an object, in bytes: 16 to 1024, a multiple of 8 */
-	bool type_stable; /* its frames stay its own */
+	bool type_stable; /* its frames stay its own, so who held an object may look at it still */
 
 	spinlock_t lock;
 	struct list partial; /* slabs with a free object; guarded by lock */

@@ -107,7 +107,7 @@ static void look(vaddr_t va)
 	found.others = false;
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		u64 v = entry_read(e + i);
-		struct area *a = v ? READ_ONCE(rec[i].area) : NULL;
+		struct area *a = v ? READ_PUBLISHED(rec[i].area) : NULL;
 
 		if (!v)
 			continue;

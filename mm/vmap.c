@@ -69,7 +69,7 @@ bool find_vm_area(const void *va, struct area *copy)
 	const struct area *a = area_of((vaddr_t)va);
 
 	if (a)
-		*copy = *a;
+		GLANCE_COPY(copy, a);
 	else if (!area_find((vaddr_t)va, copy)) /* a hole of a sparse area has no records */
 		return false;
 	return word_state(atomic_read(&copy->word)) == AREA_LIVE &&

@@ -49,7 +49,7 @@ static int native_batch_end(unsigned *done __attribute__((unused)))
 static int native_attach_table(pfn_t parent, unsigned slot, int level __attribute__((unused)),
 			       pfn_t table)
 {
-	WRITE_ONCE(entries(parent, slot)->v, pfn_to_paddr(table) | PTE_TABLE_BITS);
+	PUBLISH(entries(parent, slot)->v, pfn_to_paddr(table) | PTE_TABLE_BITS);
 	return 0;
 }
 

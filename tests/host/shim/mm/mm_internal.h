@@ -34,8 +34,12 @@
 /* Words shared without a lock may change hands at any access, atomic or not. */
 #undef READ_ONCE
 #undef WRITE_ONCE
-#define READ_ONCE(x)	 (sim_step(), *(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (sim_step(), *(volatile __typeof__(x) *)&(x) = (v))
+#undef PUBLISH
+#undef READ_PUBLISHED
+#define READ_ONCE(x)	  (sim_step(), *(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v)  (sim_step(), *(volatile __typeof__(x) *)&(x) = (v))
+#define PUBLISH(x, v)	  WRITE_ONCE(x, v)
+#define READ_PUBLISHED(x) READ_ONCE(x)
 
 extern struct frame *frames;
 extern char *sim_direct;
