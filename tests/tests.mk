@@ -76,7 +76,7 @@ export MAKE
 
 .PHONY: test test-host test-fuzz test-kernel test-boot test-xen test-domu test-bochs test-llvm
 test: | try-everything ## all tests that this machine can run; the last line is the total
-	@$(SUITE) host model fuzz kernel boot xen domu bochs llvm
+	@$(SUITE) host threads model fuzz kernel boot xen domu bochs llvm
 
 test-host: | try-everything ## mm/ and the parsers on this machine, under ASan and UBSan
 	@$(SUITE) host
@@ -110,6 +110,7 @@ soak: $(ELF) iso xen-dom0 | need-run need-bochs ## random work, MINUTES on each 
 .PHONY: try-everything
 try-everything:
 	@tools/setup.sh $(BUILD_NEEDS) host run
-	@tools/setup.sh --try iso uefi bochs gdb fuzz model llvm xen domu
+	@tools/setup.sh --try threads iso uefi bochs gdb fuzz model llvm xen domu
 
 include tests/model/model.mk
+include tests/threads/threads.mk

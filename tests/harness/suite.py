@@ -34,6 +34,7 @@ from machine import Machine
 
 HOST_TIMEOUT = 300  # seconds for one host test program
 MODEL_TIMEOUT = 600  # for one model with all its bugs
+THREADS_SECONDS = 8  # of work on real threads, each way to write entries
 SHOWN = 8  # failures of one job
 FUZZ_SEED = "2007"
 FUZZ_SLACK = 60  # seconds a fuzzer may take beyond what it was given
@@ -153,6 +154,18 @@ def model_jobs(settings):
     return [job(model) for model in sources("tests/model/*.pml") if model != "machine"]
 
 
+def threads_jobs(settings):
+    def job(entries):
+        def run():
+            argv = [f"{settings.build}/threads/test_threads", entries, str(THREADS_SECONDS)]
+            status, output = run_program(settings, f"threads/{entries}", argv, HOST_TIMEOUT)
+            if "ThreadSanitizer" in output:
+                raise Failed(f"a race; to repeat: {' '.join(argv)} {output.partition('seed ')[2].split()[0]}\n{output}")
+            return tap_report(output, status)
+        return Job(f"threads/{entries}", run, ("threads",))
+    return [job("written"), job("asked")]
+
+
 # --- jobs of the kernel ---------------------------------------------------------------------------
 
 def needs_of(machine):
@@ -228,6 +241,7 @@ def llvm_jobs(settings):
 PARTS = {
     "host": Part(host_jobs, ("host-programs",)),
     "model": Part(model_jobs, ()),
+    "threads": Part(threads_jobs, ("thread-programs",)),
     "fuzz": Part(fuzz_jobs, ("fuzz-programs",)),
     "kernel": Part(kernel_jobs, ("all",)),
     "boot": Part(lambda settings: boot_jobs(settings, bochs=False) + scenario_jobs(settings),
