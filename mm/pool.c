@@ -81,7 +81,7 @@ static struct free_object *take_locked(struct pool *p)
 	struct free_object *o = s->free;
 
 	KASSERT(spin_held(&p->lock), "pool %s", p->name);
-	s->free = o->next;
+	s->free = READ_ONCE(o->next);
 	if (++s->used == s->total)
 		list_del(&s->link);
 	p->objects++;
