@@ -7,8 +7,9 @@
 # can be done (tools/packages.txt is the list). All that is made lies below $(O).
 #
 # Variables:
-#   O=DIR              where to build                         (build; build-llvm with LLVM=1)
+#   O=DIR              where to build           (build; build-llvm or build-ubsan with these set)
 #   LLVM=1             clang, ld.lld and llvm-* instead of gcc and binutils
+#   UBSAN=1            a kernel that panics where C defines nothing, and checks its locks; slower
 #   TOOLPREFIX=P       a cross toolchain's prefix, as in TOOLPREFIX=x86_64-elf-
 #   WERROR=1           warnings are errors (for automatic checks, whose compiler is known)
 #   V=1                show the commands
@@ -29,7 +30,8 @@
 #   MINUTES=5          how long `make soak` works on each machine
 
 LLVM ?=
-O ?= $(if $(LLVM),build-llvm,build)
+UBSAN ?=
+O ?= build$(if $(LLVM),-llvm)$(if $(UBSAN),-ubsan)
 TOOLPREFIX ?=
 WERROR ?=
 V ?=
@@ -85,6 +87,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 CFLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-pic -fno-pie -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -O2 -g "-ffile-prefix-map=$(CURDIR)=." $(WARNINGS) -I.
+ifneq ($(UBSAN),)
+CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all -DCHECKED
+endif
 # Asked when a file is compiled, not when this is read: the compiler may not be installed yet.
 NOSTDINC = -nostdinc -isystem $$($(CC) -print-file-name=include) -isystem $(O)/include
 # No line numbers of assembly: NASM would write the directory's name with them.
@@ -97,6 +102,8 @@ LDFLAGS := -T linker.ld -nostdlib -static -z max-page-size=0x1000 -z noexecstack
 
 SRCS := $(sort $(wildcard boot/*.asm boot/*.c arch/x86/*.asm arch/x86/*.c kernel/*.c mm/*.c \
 	xen/*.asm xen/*.c tests/kernel/*.c tests/xen/*.c))
+CHECKED_SRCS := kernel/ubsan.c kernel/lock_check.c
+SRCS := $(if $(UBSAN),$(SRCS),$(filter-out $(CHECKED_SRCS),$(SRCS)))
 OBJS := $(SRCS:%=$(O)/obj/%.o)
 ELF := $(O)/lazymap.elf
 

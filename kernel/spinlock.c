@@ -11,6 +11,7 @@
  */
 #include "kernel/spinlock.h"
 #include "kernel/cpu.h"
+#include "kernel/lock_check.h"
 #include "kernel/panic.h"
 #include "kernel/watchdog.h"
 
@@ -40,10 +41,12 @@ void spin_lock(spinlock_t *l)
 
 	KASSERT(atomic_read(&l->holder) != c->id + 1, "lock '%s' taken twice by cpu %u", l->name,
 		c->id);
+	lock_check_take(l);
 	count(lock);
 	if (unlikely(!atomic_cmpxchg(&l->holder, 0, c->id + 1)))
 		wait_and_take(l, c->id);
 	l->irqflags = flags;
+	lock_check_held(l);
 	c->locks_held++;
 }
 
@@ -53,6 +56,7 @@ void spin_unlock(spinlock_t *l)
 
 	KASSERT(spin_held(l), "lock '%s' released by cpu %u, holder is %d (cpu + 1)", l->name,
 		cpu_id(), (int)atomic_read(&l->holder));
+	lock_check_drop(l);
 	this_cpu()->locks_held--;
 	atomic_set(&l->holder, 0);
 	irq_restore(flags);

@@ -76,7 +76,7 @@ export MAKE
 
 .PHONY: test test-host test-fuzz test-kernel test-boot test-xen test-domu test-bochs test-llvm
 test: | try-everything ## all tests that this machine can run; the last line is the total
-	@$(SUITE) host threads model fuzz kernel boot xen domu bochs llvm
+	@$(SUITE) host threads model fuzz kernel checked boot xen domu bochs llvm
 
 test-host: | try-everything ## mm/ and the parsers on this machine, under ASan and UBSan
 	@$(SUITE) host
@@ -98,6 +98,10 @@ test-domu: | try-everything ## the same in domains made by xl, and all that xl c
 
 test-bochs: | try-everything ## the ISO in Bochs
 	@$(SUITE) bochs
+
+.PHONY: test-ubsan
+test-ubsan: | try-everything ## the kernel's own tests with UBSAN=1, on more machines and under Xen
+	@$(SUITE) checked checked-all
 
 test-llvm: | try-everything ## the kernel built by LLVM=1
 	@$(SUITE) llvm

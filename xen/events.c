@@ -11,6 +11,7 @@
 #include "xen/events.h"
 #include "kernel/atomic.h"
 #include "kernel/cpu.h"
+#include "kernel/lock_check.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
 
@@ -100,7 +101,9 @@ static void deliver_word(unsigned word, struct trap_frame *f)
 void xen_events_deliver(struct trap_frame *f)
 {
 	struct vcpu_info *v = this_cpu()->shared;
+	u32 locks;
 
+	locks = lock_check_enter();
 	this_cpu()->irq_depth++;
 	while (READ_ONCE(v->evtchn_upcall_pending)) {
 		u64 words;
@@ -114,5 +117,6 @@ void xen_events_deliver(struct trap_frame *f)
 				deliver_word(word, f);
 		}
 	}
+	lock_check_leave(locks);
 	this_cpu()->irq_depth--;
 }

@@ -16,6 +16,7 @@
 #include "arch/x86/step.h"
 #include "kernel/atomic.h"
 #include "kernel/cpu.h"
+#include "kernel/lock_check.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/trace.h"
@@ -116,6 +117,7 @@ static void interrupt(struct trap_frame *f)
 {
 	struct cpu *c = this_cpu();
 	irq_handler_t handler = handlers[f->vector];
+	u32 locks;
 
 	if (f->vector ==
 	    VEC_SPURIOUS) { /* it is not in service, so an EOI would end another one: 10.9 */
@@ -123,11 +125,13 @@ static void interrupt(struct trap_frame *f)
 		return;
 	}
 	c->irq_depth++;
+	locks = lock_check_enter();
 	if (handler)
 		handler(f);
 	else
 		printk("cpu %u: interrupt vector %#lx has no handler\n", c->id, f->vector);
 	apic_eoi();
+	lock_check_leave(locks);
 	c->irq_depth--;
 }
 

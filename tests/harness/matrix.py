@@ -54,6 +54,14 @@ TESTED = [
     Machine(smp=8, append="lazy=pte"),
 ]
 
+# All of them with the kernel that is built with UBSAN=1: in `make test`, and in `make test-ubsan`.
+CHECKED = TESTED[:1]
+CHECKED_ALL = [
+    Machine(smp=1, cpu="qemu64", append="directmap=64M"),
+    Machine(smp=8, append="lazy=pte"),
+    Machine("xen", smp=2, mem="128M", cpu="Haswell", append="lazy=pte"),
+]
+
 # All of them again as a guest of Xen, as dom0 (as xl makes one: domu.py). Each number of vCPUs, size, policy and switch
 # occurs, not each with each. Haswell has XPTI (Xen hides itself from the guest's page tables), the others have not.
 XEN = [

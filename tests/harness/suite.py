@@ -21,6 +21,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, NamedTuple
 
+import checked
 import domu
 import matrix
 import scenarios
@@ -238,6 +239,23 @@ def llvm_jobs(settings):
     return [Job("llvm/boot", run, ("run", "llvm"))]
 
 
+CHECKED_TARGETS = ("UBSAN=1", "O={build}/checked", "all")
+
+
+def checked_jobs(settings, machines):
+    """=> the kernel's own tests, and what must be noticed, by the kernel built with UBSAN=1"""
+    build = f"{settings.build}/checked"
+    os.makedirs(build, exist_ok=True)
+    if not os.path.lexists(f"{build}/xen"):
+        os.symlink("../xen", f"{build}/xen")  # Xen itself is the same
+
+    def job(name, run):
+        return Job(name, lambda: run(build, settings.log(name)), ("run",))
+    there = Settings(build, *settings[1:])
+    suites = [suites_job(there, f"checked/{machine.door}-{machine.smp}cpu-{machine.cpu}", machine) for machine in machines]
+    return [*suites, *(job(f"checked/{way.__name__}", way) for way in checked.NOTICED)]
+
+
 PARTS = {
     "host": Part(host_jobs, ("host-programs",)),
     "model": Part(model_jobs, ()),
@@ -249,6 +267,8 @@ PARTS = {
     "xen": Part(xen_jobs, ("all",), "xen-dom0"),
     "domu": Part(domu_jobs, ("all",), "xen-domu"),
     "bochs": Part(lambda settings: boot_jobs(settings, bochs=True), ("iso",)),
+    "checked": Part(lambda settings: checked_jobs(settings, matrix.CHECKED), CHECKED_TARGETS),
+    "checked-all": Part(lambda settings: checked_jobs(settings, matrix.CHECKED_ALL), CHECKED_TARGETS, "xen-dom0"),
     "llvm": Part(llvm_jobs, ("LLVM=1", "O={build}/llvm", "all")),
 }
 
