@@ -99,8 +99,8 @@ static enum mem_type type_at(const struct boot_info *bi, paddr_t at)
 
 int boot_info_normalise(struct boot_info *bi, const char **why)
 {
-	struct mem_range out[BOOT_MAX_RANGES];
-	u64 edges[MAX_EDGES];
+	static struct mem_range out[BOOT_MAX_RANGES]; /* 5 KiB: not for a stack */
+	static u64 edges[MAX_EDGES];
 	unsigned nr_edges = 0, n = 0;
 	bool usable = false;
 

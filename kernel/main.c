@@ -23,6 +23,7 @@
 #include "kernel/platform.h"
 #include "kernel/printk.h"
 #include "kernel/smp.h"
+#include "kernel/stacks.h"
 #include "kernel/string.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -199,6 +200,7 @@ static void init_shootdown(void)
 
 void kernel_main(u32 door, u64 handover)
 {
+	stack_fill_boot();
 	if (door == DOOR_XEN_PV)
 		platform = &xen_platform;
 	else if (door == DOOR_PVH && xen_pvh_platform())

@@ -20,6 +20,7 @@
 #include "kernel/errno.h"
 #include "kernel/leaks.h"
 #include "kernel/printk.h"
+#include "kernel/stacks.h"
 #include "kernel/string.h"
 #include "mm/check.h"
 #include "mm/vmap.h"
@@ -115,6 +116,9 @@ static void run_one(const struct ktest *t)
 	faults = mm_check(false);
 	if (faults)
 		fail("%s/%s left %u invariants broken (above)", t->suite, t->name, faults);
+	faults = stacks_check();
+	if (faults)
+		fail("%s/%s used %u stacks too deeply (above)", t->suite, t->name, faults);
 }
 
 unsigned test_list(const char *glob)

@@ -34,6 +34,7 @@
 #include "kernel/panic.h"
 #include "kernel/platform.h"
 #include "kernel/spinlock.h"
+#include "kernel/stacks.h"
 #include "kernel/watchdog.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
@@ -223,6 +224,7 @@ static struct thread *thread_make(unsigned cpu, const char *name, void (*fn)(voi
 
 	if (!stack)
 		return NULL;
+	stack_fill(stack, STACK_SIZE);
 	t = (struct thread *)(stack + STACK_SIZE - ALIGN_UP(sizeof(*t), 16));
 	f = (struct first_frame *)t - 1;
 	*f = (struct first_frame){.start = thread_start};
@@ -279,6 +281,7 @@ void thread_join(struct thread *t)
 		if (watchdog_expired(start))
 			cpu_unresponsive(t->cpu, "end of a thread");
 	}
+	stack_ended(t->stack, STACK_SIZE, t->name);
 	vmap_stack_free(t->stack);
 }
 

@@ -20,6 +20,7 @@
 #include "kernel/errno.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/stacks.h"
 #include "kernel/string.h"
 #include "mm/vmap.h"
 
@@ -143,6 +144,7 @@ int cpu_alloc_stacks(struct cpu *c)
 				vmap_stack_free(stack[i]);
 			return -ENOMEM;
 		}
+		stack_fill(stack[i], IST_STACK_PAGES * PAGE_SIZE);
 	}
 	for (int i = IST_DF; i < IST_END; i++)
 		arch_cpus[c->id].tss.ist[i - 1] = (u64)stack[i] + IST_STACK_PAGES * PAGE_SIZE;
