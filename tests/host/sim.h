@@ -13,7 +13,8 @@
  * (DESIGN I3), which is checked at every write of an entry in every test.
  *
  *   sim.c         RAM, counters, panics that a test expects, one forked process per scenario
- *   sim_sched.c   CPUs, their turns, interrupts
+ *   sim_sched.c   CPUs and their turns
+ *   sim_irq.c     their interrupts, and how they come online
  *   sim_store.c   their store buffers
  *   sim_locks.c   locks that assert more than the real ones
  *   sim_tlb.c     TLBs, walks, memory accesses through them
@@ -136,7 +137,72 @@ void sim_cpu_power(unsigned cpu);
 void sim_cpu_join(unsigned cpu);
 cpumask_t sim_online(void);
 
-void sim_step(void); /* one shared access is about to happen */
+/* --- what happens, and when (sim_sched.c) ----------------------------------------------------- */
+
+/* What a CPU is about to do at a step. */
+enum sim_access {
+	SIM_ELSE,  /* what is no access to memory: an invalidation, the interrupt flag */
+	SIM_FENCE, /* a full barrier, or a write of an entry */
+	SIM_READ,  /* a plain access; only seen in tests/hostile/ */
+	SIM_WRITE,
+	SIM_LOAD_ONCE, /* READ_ONCE, WRITE_ONCE */
+	SIM_STORE_ONCE,
+	SIM_LOAD, /* atomic */
+	SIM_STORE,
+	SIM_UPDATE, /* by a locked instruction */
+	SIM_WAIT,   /* nothing, until somebody else has done something; or it has no work */
+
+	/* what has just happened: for sim_saw alone */
+	SIM_LOCKED,   /* the lock at `word` */
+	SIM_UNLOCKED, /* is about to be */
+	SIM_RAISED,   /* an interrupt for CPU `bytes` */
+	SIM_TAKEN,    /* interrupt `bytes` */
+};
+
+struct sim_point {
+	enum sim_access access;
+	unsigned bytes;
+	const void *word; /* NULL: none */
+	const void *pc;
+};
+
+/* One step: the access is about to happen. => pc: whose it is, in mm/ */
+void sim_step_at(enum sim_access access, const void *word, unsigned bytes, const void *pc);
+void sim_step(void); /* SIM_ELSE */
+void sim_note(enum sim_access access, const void *word, unsigned bytes, const void *pc);
+
+/* Memory that outlives a call, and is not one CPU's own: what CPUs share. */
+bool sim_is_lasting(const void *word);
+
+/*
+ * All that is left to chance goes through here, if it is set; else sim.preempt and its like decide.
+ * One thing may happen at each step before its access: nothing, or
+ *   SIM_RUN        CPU `cpu` runs (sim_can_run); at SIM_WAIT, if nothing is chosen, the next does
+ *   SIM_TAKE       the running CPU takes interrupt `arg`, if it is pending and due
+ *   SIM_RAISE      interrupt `arg` is pending on CPU `cpu`: a tick, an NMI, an IPI nobody sent
+ *   SIM_LEAK       the oldest store in CPU `cpu`'s buffer becomes visible (sim_stores_wait)
+ *   SIM_SPECULATE  CPU `cpu` walks somewhere, which `arg` tells
+ * A CPU that waits, or lets interrupts in, takes what is pending whatever is chosen.
+ */
+enum sim_what {
+	SIM_NOTHING,
+	SIM_RUN,
+	SIM_TAKE,
+	SIM_RAISE,
+	SIM_LEAK,
+	SIM_SPECULATE
+};
+
+struct sim_choice {
+	enum sim_what what;
+	unsigned cpu;
+	u32 arg;
+};
+
+extern struct sim_choice (*sim_choose)(const struct sim_point *at);
+extern void (*sim_saw)(const struct sim_point *at); /* after the choice, before the access */
+bool sim_can_run(unsigned cpu);
+bool sim_can_take(enum sim_interrupt irq); /* the running CPU */
 
 /* --- memory through a TLB (sim_tlb.c) -------------------------------------------------------- */
 
@@ -164,7 +230,7 @@ u64 sim_tlb_entries(unsigned cpu);
 void sim_tlb_fill(unsigned cpu, vaddr_t va, int level, pte_t e);
 void sim_tlb_load_root(unsigned cpu, pfn_t root);
 pfn_t sim_tlb_root(unsigned cpu);
-void sim_tlb_speculate(unsigned cpu);
+void sim_tlb_speculate(unsigned cpu, u32 where);
 void sim_tlb_invalidate_page(unsigned cpu, vaddr_t va);
 void sim_tlb_invalidate_all(unsigned cpu);
 
@@ -213,7 +279,8 @@ bool sim_unchanged(const struct sim_snapshot *s, const char *what);
 /* --- between the files of the simulator ------------------------------------------------------ */
 
 void sim_store_drain(unsigned cpu);
-void sim_store_leak(unsigned cpu); /* perhaps the oldest store becomes visible */
+void sim_store_leak(unsigned cpu); /* the oldest store becomes visible */
+bool sim_stores_wait(unsigned cpu);
 
 enum sim_cpu_state {
 	SIM_CPU_ABSENT,

@@ -56,7 +56,8 @@ void spin_lock(spinlock_t *l)
 
 	KASSERT(!spin_held(l), "CPU %u takes spinlock '%s' twice", sim.cpu, l->name);
 	flags = irq_save();
-	sim_full_barrier();
+	sim_step_at(SIM_UPDATE, &l->holder, sizeof(l->holder), __builtin_return_address(0));
+	sim_store_drain(sim.cpu);
 	n = this_cpu()->locks_held;
 	KASSERT(n < NESTING_MAX, "CPU %u holds too many locks", sim.cpu);
 	if (n)
@@ -70,6 +71,7 @@ void spin_lock(spinlock_t *l)
 	l->irqflags = flags;
 	held[sim.cpu][n] = l;
 	this_cpu()->locks_held = n + 1;
+	sim_note(SIM_LOCKED, l, 0, NULL);
 	sim_step();
 }
 
@@ -82,7 +84,9 @@ void spin_unlock(spinlock_t *l)
 	KASSERT(spin_held(l), "CPU %u releases spinlock '%s' it does not hold", sim.cpu, l->name);
 	KASSERT(latest == l, "spinlock '%s' released before '%s'", l->name, latest->name);
 	KASSERT(!irqs_enabled(), "interrupts were turned on while '%s' was held", l->name);
-	sim_full_barrier();
+	sim_step_at(SIM_UPDATE, &l->holder, sizeof(l->holder), __builtin_return_address(0));
+	sim_store_drain(sim.cpu);
+	sim_note(SIM_UNLOCKED, l, 0, NULL);
 	l->holder.v = 0;
 	this_cpu()->locks_held = n - 1;
 	irq_restore(flags);

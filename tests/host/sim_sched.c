@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
  * The simulated CPUs and who runs when. Each CPU is a coroutine with a stack of its own; the test
- * itself is one more, which acts as whichever CPU sim_on() named. Turns change only in sim_step(),
- * before a shared access, and in sim_relax(), where a CPU waits. What runs next is drawn from the
- * seed. Stacks are switched by seven instructions rather than by ucontext, which under ASan clears
- * a whole shadow stack each time and is a hundred times slower.
+ * itself is one more, which acts as whichever CPU sim_on() named. Turns change only in a step,
+ * before a shared access, and in sim_relax(), where a CPU waits. What runs next, and what else
+ * happens, is drawn from the seed, or decided by sim_choose (tests/hostile/). Stacks are switched
+ * by seven instructions rather than by ucontext, which under ASan clears a whole shadow stack each
+ * time and is a hundred times slower.
  *
  * A CPU with nothing to do waits until somebody gives it work or an interrupt; with sim.idles it
  * also tells the shootdown so, and is then in the state that a real one is in between sti and the
- * end of hlt. An NMI comes at any shared access, whatever the interrupt flag says, but not inside
- * another NMI.
+ * end of hlt.
  */
 #include <sys/mman.h>
 
-#include "mm/shootdown.h"
-#include "tests/host/sim.h"
+#include "tests/host/sim_cpu.h"
 
 /* ASan must be told when the stack changes; without it these are nothing. */
 #ifdef SIM_ASAN
@@ -29,7 +28,6 @@
 #define HARNESS		MAX_CPUS /* index of the test's own context */
 #define TICKS_PER_RELAX 100000	 /* 0.1 ms: a watchdog of 10 s is 100000 waits */
 #define TICKS_ALL_IDLE	10000000 /* 10 ms when nobody else can run */
-#define IRQS		(1u << SIM_IPI | 1u << SIM_TICK) /* what the interrupt flag holds back */
 
 struct context {
 	void *sp; /* while it does not run */
@@ -41,20 +39,11 @@ struct context {
 	void *arg;
 };
 
-struct sim_cpu {
-	enum sim_cpu_state state;
-	bool irqs_off, in_nmi;
-	bool idling; /* on its way to halted, or from there */
-	bool halted; /* idle, until something comes */
-	u32 pending; /* bit per enum sim_interrupt */
-};
-
 struct sim sim = {.remember = true};
 struct cpu cpus[MAX_CPUS];
 unsigned nr_cpus;
 u64 tsc_hz = 1000000000;
 
-static struct sim_cpu cpu_state[MAX_CPUS];
 static struct context contexts[MAX_CPUS + 1];
 static struct context *running = &contexts[HARNESS];
 static struct context *came_from;
@@ -63,10 +52,8 @@ static u64 run_until; /* the step at which it stops waiting */
 static bool peeking;  /* the simulator itself looks: no step happens */
 static u64 now = 1;
 
-static struct sim_cpu *me(void)
-{
-	return &cpu_state[sim.cpu];
-}
+struct sim_choice (*sim_choose)(const struct sim_point *at);
+void (*sim_saw)(const struct sim_point *at);
 
 struct cpu *this_cpu(void)
 {
@@ -87,65 +74,12 @@ u64 counter_sum(enum counter c)
 	return n;
 }
 
-cpumask_t cpus_online(void)
-{
-	cpumask_t m = {0};
-
-	sim_step();
-	for (unsigned i = 0; i < MAX_CPUS; i++)
-		if (cpu_state[i].state >= SIM_CPU_JOINING)
-			m.bits |= cpu_bit(i);
-	return m;
-}
-
-/* As CPU `cpu` itself sees it, which may have the latest word in its store buffer still. */
-static enum cpu_idle idle_state(unsigned cpu)
-{
-	unsigned was = sim.cpu;
-	enum cpu_idle state;
-
-	peeking = true;
-	sim.cpu = cpu;
-	state = shootdown_cpu(cpu).idle;
-	sim.cpu = was;
-	peeking = false;
-	return state;
-}
-
-cpumask_t sim_online(void)
-{
-	cpumask_t m = {0};
-
-	for (unsigned i = 0; i < MAX_CPUS; i++)
-		if (cpu_state[i].state == SIM_CPU_ONLINE && idle_state(i) < CPU_MUST_FLUSH)
-			m.bits |= cpu_bit(i);
-	return m;
-}
-
-enum sim_cpu_state sim_cpu_state(unsigned cpu)
-{
-	return cpu_state[cpu].state;
-}
-
 /* --- whose turn it is ------------------------------------------------------------------------ */
-
-static bool interruptible(unsigned cpu)
-{
-	struct sim_cpu *c = &cpu_state[cpu];
-
-	return (c->pending & IRQS) && !c->irqs_off && c->state != SIM_CPU_ABSENT &&
-	       !cpumask_has(sim.deaf, cpu);
-}
-
-static bool nmi_due(unsigned cpu)
-{
-	return (cpu_state[cpu].pending & 1u << SIM_NMI) && !cpu_state[cpu].in_nmi;
-}
 
 /* It has nothing to do, and has not said so yet. */
 static bool may_go_idle(const struct context *c)
 {
-	const struct sim_cpu *s = &cpu_state[c->cpu];
+	const struct sim_cpu *s = &sim_cpus[c->cpu];
 
 	return sim.idles && s->state == SIM_CPU_ONLINE && !s->halted && !c->fn;
 }
@@ -153,7 +87,7 @@ static bool may_go_idle(const struct context *c)
 /* It has work, or was left in the middle of an interrupt handler or of going idle. */
 static bool busy(const struct context *c)
 {
-	return c->fn || cpus[c->cpu].irq_depth || cpu_state[c->cpu].idling;
+	return c->fn || cpus[c->cpu].irq_depth || sim_cpus[c->cpu].idling;
 }
 
 static bool work_left(void)
@@ -168,22 +102,57 @@ static bool runnable(const struct context *c)
 {
 	if (c == &contexts[HARNESS])
 		return !joining || !work_left() || sim.steps >= run_until;
-	if (!c->stack || cpu_state[c->cpu].state == SIM_CPU_ABSENT)
+	if (!c->stack || sim_cpus[c->cpu].state == SIM_CPU_ABSENT)
 		return false;
 	if (!joining && contexts[HARNESS].cpu == c->cpu)
 		return false; /* the harness is that CPU now */
-	return busy(c) || interruptible(c->cpu) || nmi_due(c->cpu) || may_go_idle(c);
+	return busy(c) || sim_interruptible(c->cpu) || sim_nmi_due(c->cpu) || may_go_idle(c);
 }
 
-static struct context *pick_other(void)
+static bool is_other(const struct context *c)
+{
+	return c != running && runnable(c);
+}
+
+bool sim_can_run(unsigned cpu)
+{
+	return is_other(&contexts[cpu]);
+}
+
+static struct context *by_chance(void)
 {
 	struct context *found[MAX_CPUS + 1];
 	u32 n = 0;
 
-	for (unsigned i = 0; i <= MAX_CPUS; i++)
-		if (&contexts[i] != running && runnable(&contexts[i]))
+	for (unsigned i = 0; i < nr_cpus; i++)
+		if (is_other(&contexts[i]))
 			found[n++] = &contexts[i];
+	if (is_other(&contexts[HARNESS]))
+		found[n++] = &contexts[HARNESS];
 	return n ? found[sim_random(n)] : NULL;
+}
+
+/* The next after this one; the test's own only when no CPU has anything to do. */
+static struct context *in_turn(void)
+{
+	unsigned from = running == &contexts[HARNESS] ? nr_cpus - 1 : running->cpu;
+
+	for (unsigned i = 1; i <= nr_cpus; i++)
+		if (is_other(&contexts[(from + i) % nr_cpus]))
+			return &contexts[(from + i) % nr_cpus];
+	return is_other(&contexts[HARNESS]) ? &contexts[HARNESS] : NULL;
+}
+
+static struct context *pick_other(void)
+{
+	struct sim_choice c;
+
+	if (!sim_choose)
+		return by_chance();
+	c = sim_choose(&(struct sim_point){.access = SIM_WAIT});
+	if (c.what == SIM_RUN && sim_can_run(c.cpu))
+		return &contexts[c.cpu];
+	return in_turn();
 }
 
 /*
@@ -211,63 +180,93 @@ static void switch_to(struct context *to)
 	fiber_enter(from->sanitizer, NULL, NULL);
 }
 
-/*
- * Handlers run with interrupts off on the stack of whoever was interrupted, as on x86; and as in
- * arch/x86/trap.c, what is owed since the CPU idled comes first.
- */
-static void handle(enum sim_interrupt irq)
+/* What was decided to happen before the running CPU goes on, if it can. */
+static void happen(const struct sim_choice *c)
 {
-	struct sim_cpu *c = me();
-	u32 locks = this_cpu()->locks_held;
-	bool irqs_off = c->irqs_off;
-
-	c->pending &= ~(1u << irq);
-	c->irqs_off = true;
-	c->halted = false;
-	this_cpu()->irq_depth++;
-	sim_store_drain(sim.cpu);
-	shootdown_idle_exit();
-	if (sim.on_trap)
-		sim.on_trap();
-	if (irq == SIM_IPI)
-		shootdown_serve();
-	else if (irq == SIM_TICK)
-		shootdown_quiet_point();
-	sim_store_drain(sim.cpu);
-	this_cpu()->irq_depth--;
-	KASSERT(c->irqs_off && this_cpu()->locks_held == locks, "handler left locks or IRQs on");
-	c->irqs_off = irqs_off;
-}
-
-static void take_interrupts(void)
-{
-	while (nmi_due(sim.cpu)) {
-		me()->in_nmi = true;
-		handle(SIM_NMI);
-		me()->in_nmi = false;
+	switch (c->what) {
+	case SIM_NOTHING:
+		break;
+	case SIM_RUN:
+		if (sim_can_run(c->cpu))
+			switch_to(&contexts[c->cpu]);
+		break;
+	case SIM_TAKE:
+		sim_take((enum sim_interrupt)c->arg);
+		break;
+	case SIM_RAISE:
+		sim_raise(c->cpu, (enum sim_interrupt)c->arg);
+		break;
+	case SIM_LEAK:
+		sim_store_leak(c->cpu);
+		break;
+	case SIM_SPECULATE:
+		sim_tlb_speculate(c->cpu, c->arg);
+		break;
 	}
-	while (interruptible(sim.cpu))
-		handle(me()->pending & (1u << SIM_IPI) ? SIM_IPI : SIM_TICK);
 }
 
-void sim_step(void)
+static void happen_by_chance(void)
 {
 	struct context *other;
 
-	if (peeking)
-		return;
-	now++;
-	sim.steps++;
 	if (sim.speculate && !sim_random(sim.speculate))
-		sim_tlb_speculate(sim_random(nr_cpus));
-	sim_store_leak(sim.cpu);
+		sim_tlb_speculate(sim_random(nr_cpus), sim_random(~0u));
+	if (sim_stores_wait(sim.cpu) && !sim_random(4))
+		sim_store_leak(sim.cpu);
 	if (sim.preempt && !sim_random(sim.preempt)) {
 		other = pick_other();
 		if (other)
 			switch_to(other);
 	}
 	if (!sim.preempt || !sim_random(4))
-		take_interrupts();
+		sim_take_interrupts();
+}
+
+void sim_step_at(enum sim_access access, const void *word, unsigned bytes, const void *pc)
+{
+	const struct sim_point at = {access, bytes, word, pc};
+	struct sim_choice c;
+
+	if (peeking)
+		return;
+	now++;
+	sim.steps++;
+	if (!sim_choose) {
+		happen_by_chance();
+	} else {
+		c = sim_choose(&at);
+		happen(&c);
+	}
+	if (sim_saw)
+		sim_saw(&at);
+}
+
+void sim_step(void)
+{
+	sim_step_at(SIM_ELSE, NULL, 0, __builtin_return_address(0));
+}
+
+void sim_note(enum sim_access access, const void *word, unsigned bytes, const void *pc)
+{
+	const struct sim_point at = {access, bytes, word, pc};
+
+	if (sim_saw && !peeking)
+		sim_saw(&at);
+}
+
+unsigned sim_peek_as(unsigned cpu)
+{
+	unsigned was = sim.cpu;
+
+	peeking = true;
+	sim.cpu = cpu;
+	return was;
+}
+
+void sim_unpeek(unsigned was)
+{
+	sim.cpu = was;
+	peeking = false;
 }
 
 void sim_relax(void)
@@ -279,20 +278,20 @@ void sim_relax(void)
 	now += other ? TICKS_PER_RELAX : TICKS_ALL_IDLE;
 	if (other)
 		switch_to(other);
-	take_interrupts();
+	sim_take_interrupts();
 }
 
 /* Whoever gives a halted CPU work sends it an interrupt, too. */
 static void wake(void)
 {
-	me()->halted = false;
+	sim_me()->halted = false;
 	shootdown_idle_exit();
 }
 
 /* As idle_loop() in kernel/thread.c: the last look for work is with interrupts off. */
 static void go_idle(struct context *self)
 {
-	struct sim_cpu *c = me();
+	struct sim_cpu *c = sim_me();
 	struct context *other;
 
 	c->idling = true;
@@ -304,7 +303,7 @@ static void go_idle(struct context *self)
 	}
 	c->irqs_off = false;
 	c->idling = false;
-	for (take_interrupts(); c->halted && !self->fn; take_interrupts()) {
+	for (sim_take_interrupts(); c->halted && !self->fn; sim_take_interrupts()) {
 		other = pick_other();
 		if (other)
 			switch_to(other);
@@ -317,7 +316,7 @@ static void go_idle(struct context *self)
 /* The harness is about to act as this CPU, which must not be in the middle of going idle. */
 static void take_over(unsigned cpu)
 {
-	while (cpu_state[cpu].idling)
+	while (sim_cpus[cpu].idling)
 		switch_to(&contexts[cpu]);
 	joining = false;
 	running->cpu = cpu;
@@ -331,7 +330,7 @@ static void cpu_main(void)
 
 	fiber_enter(NULL, &came_from->stack, &came_from->size);
 	for (;;) {
-		take_interrupts();
+		sim_take_interrupts();
 		if (self->fn) {
 			self->fn(self->arg);
 			sim_locks_at_rest(sim.cpu);
@@ -371,7 +370,7 @@ void sim_on(unsigned cpu)
 
 void sim_spawn(unsigned cpu, void (*fn)(void *), void *arg)
 {
-	KASSERT(cpu_state[cpu].state != SIM_CPU_ABSENT && !contexts[cpu].fn, "CPU %u cannot", cpu);
+	KASSERT(sim_cpus[cpu].state != SIM_CPU_ABSENT && !contexts[cpu].fn, "CPU %u cannot", cpu);
 	contexts[cpu].fn = fn;
 	contexts[cpu].arg = arg;
 }
@@ -396,7 +395,7 @@ void sim_settle(void)
 {
 	struct context *other;
 
-	take_interrupts();
+	sim_take_interrupts();
 	while ((other = pick_other()))
 		switch_to(other);
 	for (unsigned i = 0; i < MAX_CPUS; i++)
@@ -413,7 +412,7 @@ void sim_kick(cpumask_t targets)
 
 	sim_full_barrier();
 	cpumask_for_each (cpu, targets) {
-		KASSERT(cpu_state[cpu].state != SIM_CPU_ABSENT, "IPI to CPU %u, which is absent",
+		KASSERT(sim_cpus[cpu].state != SIM_CPU_ABSENT, "IPI to CPU %u, which is absent",
 			cpu);
 		sim_raise(cpu, SIM_IPI);
 	}
@@ -422,36 +421,12 @@ void sim_kick(cpumask_t targets)
 			switch_to(&contexts[cpu]);
 }
 
-void sim_raise(unsigned cpu, enum sim_interrupt irq)
-{
-	cpu_state[cpu].pending |= 1u << irq;
-}
-
-bool sim_pending(unsigned cpu, enum sim_interrupt irq)
-{
-	return cpu_state[cpu].pending & (1u << irq);
-}
-
 void sim_cpu_power(unsigned cpu)
 {
 	context_init(cpu);
-	cpu_state[cpu].state = SIM_CPU_BOOTING;
-	cpu_state[cpu].irqs_off = true;
+	sim_cpus[cpu].state = SIM_CPU_BOOTING;
+	sim_cpus[cpu].irqs_off = true;
 	nr_cpus = MAX(nr_cpus, cpu + 1);
-}
-
-/*
- * => acting as `cpu`, which is BOOTING: as smp.c does it, first in the set, then the flush, then
- * IRQs
- */
-void sim_cpu_join(unsigned cpu)
-{
-	KASSERT(sim.cpu == cpu && !irqs_enabled(), "CPU %u joins from elsewhere", cpu);
-	cpu_state[cpu].state = SIM_CPU_JOINING;
-	sim_step();
-	shootdown_cpu_online();
-	cpu_state[cpu].state = SIM_CPU_ONLINE;
-	irq_enable();
 }
 
 void sim_sched_init(void)
@@ -459,7 +434,7 @@ void sim_sched_init(void)
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		cpus[i].id = i;
 	context_init(0);
-	cpu_state[0].state = SIM_CPU_ONLINE;
+	sim_cpus[0].state = SIM_CPU_ONLINE;
 	nr_cpus = 1;
 }
 
@@ -467,27 +442,8 @@ void sim_sched_at_rest(void)
 {
 	for (unsigned i = 0; i < MAX_CPUS; i++) {
 		sim_locks_at_rest(i);
-		KASSERT(!cpu_state[i].irqs_off || cpu_state[i].state != SIM_CPU_ONLINE ||
-				cpu_state[i].idling,
+		KASSERT(!sim_cpus[i].irqs_off || sim_cpus[i].state != SIM_CPU_ONLINE ||
+				sim_cpus[i].idling,
 			"CPU %u has its interrupts off", i);
 	}
-}
-
-/* --- interrupt flag ------------------------------------------------------------------ */
-
-bool irqs_enabled(void)
-{
-	return !me()->irqs_off;
-}
-
-void irq_disable(void)
-{
-	sim_step();
-	me()->irqs_off = true;
-}
-
-void irq_enable(void)
-{
-	me()->irqs_off = false;
-	sim_step();
 }

@@ -30,19 +30,22 @@ void sim_store_drain(unsigned cpu)
 
 void sim_store_leak(unsigned cpu)
 {
-	if (buffers[cpu].nr && !sim_random(4))
+	if (buffers[cpu].nr)
 		drain_one(&buffers[cpu]);
 }
 
-/*
- * A word on a stack may be gone before its store comes out: only lasting memory is stored to
- * late.
- */
-static bool lasting(const u64 *word)
+bool sim_stores_wait(unsigned cpu)
+{
+	return buffers[cpu].nr;
+}
+
+bool sim_is_lasting(const void *word)
 {
 	extern char __data_start[], _end[];
-	const char *p = (const char *)word;
+	const char *p = word;
 
+	if (p >= (const char *)cpus && p < (const char *)(cpus + MAX_CPUS))
+		return false; /* each its own CPU's */
 	return (p >= __data_start && p < _end) || virt_to_phys(p) < SIM_PHYS_MAX ||
 	       (u64)(p - (const char *)frames) < SIM_FRAMES_SIZE;
 }
@@ -51,7 +54,7 @@ u64 sim_load(const u64 *word)
 {
 	const struct store_buffer *b;
 
-	sim_step();
+	sim_step_at(SIM_LOAD, word, sizeof(*word), __builtin_return_address(0));
 	b = &buffers[sim.cpu];
 	for (unsigned i = b->nr; i-- > 0;)
 		if (b->store[i].word == word)
@@ -63,9 +66,9 @@ void sim_store(u64 *word, u64 v)
 {
 	struct store_buffer *b;
 
-	sim_step();
+	sim_step_at(SIM_STORE, word, sizeof(*word), __builtin_return_address(0));
 	b = &buffers[sim.cpu];
-	if (!sim.store_buffer || !lasting(word)) {
+	if (!sim.store_buffer || !sim_is_lasting(word)) {
 		sim_store_drain(sim.cpu);
 		*word = v;
 		return;
@@ -76,8 +79,42 @@ void sim_store(u64 *word, u64 v)
 	b->store[b->nr++].v = v;
 }
 
+u64 sim_update(u64 *word, enum sim_update how, u64 v)
+{
+	u64 old;
+
+	sim_step_at(SIM_UPDATE, word, sizeof(*word), __builtin_return_address(0));
+	sim_store_drain(sim.cpu);
+	old = *word;
+	*word = how == SIM_XCHG	 ? v
+		: how == SIM_ADD ? old + v
+		: how == SIM_OR	 ? old | v
+		: how == SIM_AND ? old & v
+				 : old ^ v;
+	return old;
+}
+
+bool sim_cmpxchg(u64 *word, u64 *old, u64 new)
+{
+	u64 was = *old;
+
+	sim_step_at(SIM_UPDATE, word, sizeof(*word), __builtin_return_address(0));
+	sim_store_drain(sim.cpu);
+	*old = *word;
+	if (*word != was)
+		return false;
+	*word = new;
+	return true;
+}
+
+void sim_once(const void *word, unsigned bytes, bool write)
+{
+	sim_step_at(write ? SIM_STORE_ONCE : SIM_LOAD_ONCE, word, bytes,
+		    __builtin_return_address(0));
+}
+
 void sim_full_barrier(void)
 {
-	sim_step();
+	sim_step_at(SIM_FENCE, NULL, 0, __builtin_return_address(0));
 	sim_store_drain(sim.cpu);
 }

@@ -41,6 +41,7 @@ struct tlb {
 	struct translation *bucket[BUCKETS + 1];
 	u64 entries;
 	struct link link[WALK_CACHES];
+	unsigned next_link;
 	pfn_t root;
 };
 
@@ -206,6 +207,12 @@ static u64 prefix_of(vaddr_t va, int level)
 	return va >> (PAGE_SHIFT + 9 * (level - 1));
 }
 
+/* When there is no room the one remembered for longest goes. */
+static void remember_link(struct tlb *t, int level, u64 prefix, pfn_t table)
+{
+	t->link[t->next_link++ % WALK_CACHES] = (struct link){true, level, prefix, table};
+}
+
 /* A CPU's own walk, by way of its paging-structure caches, which it fills as it goes. */
 static bool cpu_walk(unsigned cpu, vaddr_t va, int *level, pte_t *leaf)
 {
@@ -228,13 +235,12 @@ static bool cpu_walk(unsigned cpu, vaddr_t va, int *level, pte_t *leaf)
 		if (pte_leaf(*leaf, *level))
 			return true;
 		table = paddr_to_pfn(pte_addr(*leaf, *level));
-		t->link[sim_random(WALK_CACHES)] =
-			(struct link){true, *level, prefix_of(va, *level), table};
+		remember_link(t, *level, prefix_of(va, *level), table);
 	}
 	return false;
 }
 
-void sim_tlb_speculate(unsigned cpu)
+void sim_tlb_speculate(unsigned cpu, u32 where)
 {
 	pfn_t table = tlbs[cpu].root;
 	vaddr_t va = 0;
@@ -242,7 +248,7 @@ void sim_tlb_speculate(unsigned cpu)
 	if (!table.n || sim_cpu_state(cpu) == SIM_CPU_ABSENT)
 		return;
 	for (int level = PT_LEVELS; level; level--) {
-		unsigned slot, first = sim_random(PT_ENTRIES);
+		unsigned slot, first = (where = where * 0x9e3779b1 + 1) >> 23;
 		pte_t e = {0};
 
 		for (unsigned i = 0; i < PT_ENTRIES && !pte_present(e); i++) {

@@ -18,6 +18,17 @@ void sim_store(u64 *word, u64 v);
 void sim_full_barrier(void); /* what a locked instruction does: empties this CPU's store buffer */
 void sim_relax(void);	     /* this CPU waits: the others get a turn, or time passes */
 
+/* A locked instruction. => what the word was */
+enum sim_update {
+	SIM_XCHG,
+	SIM_ADD,
+	SIM_OR,
+	SIM_AND,
+	SIM_XOR
+};
+u64 sim_update(u64 *word, enum sim_update how, u64 v);
+bool sim_cmpxchg(u64 *word, u64 *old, u64 new);
+
 static inline u64 atomic_read(const atomic_t *a)
 {
 	return sim_load(&a->v);
@@ -30,67 +41,39 @@ static inline void atomic_set(atomic_t *a, u64 v)
 
 static inline u64 atomic_xchg(atomic_t *a, u64 v)
 {
-	u64 old;
-
-	sim_full_barrier();
-	old = a->v;
-	a->v = v;
-	return old;
+	return sim_update(&a->v, SIM_XCHG, v);
 }
 
 static inline u64 atomic_fetch_add(atomic_t *a, u64 v)
 {
-	sim_full_barrier();
-	a->v += v;
-	return a->v - v;
+	return sim_update(&a->v, SIM_ADD, v);
 }
 
 static inline u64 atomic_fetch_or(atomic_t *a, u64 v)
 {
-	u64 old;
-
-	sim_full_barrier();
-	old = a->v;
-	a->v = old | v;
-	return old;
+	return sim_update(&a->v, SIM_OR, v);
 }
 
 static inline u64 atomic_fetch_and(atomic_t *a, u64 v)
 {
-	u64 old;
-
-	sim_full_barrier();
-	old = a->v;
-	a->v = old & v;
-	return old;
+	return sim_update(&a->v, SIM_AND, v);
 }
 
 static inline void atomic_xor(atomic_t *a, u64 v)
 {
-	sim_full_barrier();
-	a->v ^= v;
+	sim_update(&a->v, SIM_XOR, v);
 }
 
 /* => true if *a was old and is now new */
 static inline bool atomic_cmpxchg(atomic_t *a, u64 old, u64 new)
 {
-	sim_full_barrier();
-	if (a->v != old)
-		return false;
-	a->v = new;
-	return true;
+	return sim_cmpxchg(&a->v, &old, new);
 }
 
 /* => true if *a was *old and is now new; else *old is what it was */
 static inline bool atomic_try_cmpxchg(atomic_t *a, u64 *old, u64 new)
 {
-	sim_full_barrier();
-	if (a->v != *old) {
-		*old = a->v;
-		return false;
-	}
-	a->v = new;
-	return true;
+	return sim_cmpxchg(&a->v, old, new);
 }
 
 /* *a := max(*a, v); only reads if it is that large already */

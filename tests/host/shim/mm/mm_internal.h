@@ -5,7 +5,7 @@
  *
  * Where a header of kernel/ has no machine code in it, it is used as it is. Four have: atomic.h
  * irq.h cpu.h and time.h are replaced by those in tests/host/shim/kernel/. Locks keep their
- * headers; their bodies are in tests/host/sim_sched.c, and assert more than the real ones.
+ * headers; their bodies are in tests/host/sim_locks.c, and assert more than the real ones.
  *
  * Memory: the simulated RAM is one file in memory. What mm/ may reach of it by pointer (the direct
  * map and the frame array) is mapped at sim_direct and `frames` exactly as the simulated page
@@ -36,15 +36,15 @@
 #undef WRITE_ONCE
 #undef PUBLISH
 #undef READ_PUBLISHED
-#define READ_ONCE(x)	  (sim_step(), *(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v)  (sim_step(), *(volatile __typeof__(x) *)&(x) = (v))
+#define READ_ONCE(x)	  (sim_once(&(x), sizeof(x), false), *(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v)  (sim_once(&(x), sizeof(x), true), *(volatile __typeof__(x) *)&(x) = (v))
 #define PUBLISH(x, v)	  WRITE_ONCE(x, v)
 #define READ_PUBLISHED(x) READ_ONCE(x)
 
 extern struct frame *frames;
 extern char *sim_direct;
 
-void sim_step(void);
+void sim_once(const void *word, unsigned bytes, bool write);
 
 static inline void *phys_to_virt(paddr_t pa)
 {
