@@ -51,6 +51,7 @@ static struct {
 } traced[TRACED];
 static u64 nr_traced;
 
+void (*sim_panicked)(const char *text);
 static int panic_fd = -1; /* >= 0: this process is to die of a panic and say so there */
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -154,37 +155,41 @@ void sim_memory_map_as(pfn_t root)
 	}
 }
 
-static void make_memory(void)
+static int make_memory(void)
 {
-	memory_fd = memfd_create("simulated RAM", 0);
-	KASSERT(memory_fd >= 0 && !ftruncate(memory_fd, SIM_PHYS_MAX), "no memory for the machine");
-	show(raw, 0, SIM_PHYS_MAX, PROT_READ | PROT_WRITE);
+	int fd = memfd_create("simulated RAM", 0);
+
+	KASSERT(fd >= 0 && !ftruncate(fd, SIM_PHYS_MAX), "no memory for the machine");
+	return fd;
 }
 
 /* After a fork the memory is still the parent's: go on with a copy of it. */
 static void copy_memory(void)
 {
-	int old = memory_fd;
+	int old = memory_fd, fd;
 	off_t from = 0, to;
 
 	if (old < 0)
 		return;
-	make_memory();
+	fd = make_memory();
 	while ((from = lseek(old, from, SEEK_DATA)) >= 0) {
 		to = lseek(old, from, SEEK_HOLE);
 		for (ssize_t n; from < to; from += n) {
-			n = pread(old, raw + from, (size_t)(to - from), from);
+			n = pwrite(fd, raw + from, (size_t)(to - from), from);
 			KASSERT(n > 0, "cannot copy simulated memory");
 		}
 	}
 	close(old);
+	memory_fd = fd;
+	show(raw, 0, SIM_PHYS_MAX, PROT_READ | PROT_WRITE);
 	sim_memory_map_as(mapped_as);
 }
 
 /* RAM is not zero when it is handed over; what is taken first, the top of each range, shows it. */
 static void make_dirty(const struct sim_range *r)
 {
-	paddr_t start = r->end - MIN(r->end - r->start, DIRTY_BYTES);
+	u64 dirty = config.dirty_bytes ? config.dirty_bytes : DIRTY_BYTES;
+	paddr_t start = r->end - MIN(r->end - r->start, dirty);
 
 	if (start < SIM_PHYS_MAX)
 		memset(raw + start, 0xa5, r->end - start);
@@ -198,7 +203,8 @@ void sim_power_on(const struct sim_config *c)
 	raw = reserve(NULL, SIM_PHYS_MAX);
 	sim_direct = reserve(NULL, SIM_PHYS_MAX);
 	frames = reserve(NULL, SIM_FRAMES_SIZE);
-	make_memory();
+	memory_fd = make_memory();
+	show(raw, 0, SIM_PHYS_MAX, PROT_READ | PROT_WRITE);
 	for (unsigned i = 0; i < ARRAY_SIZE(c->ram); i++)
 		make_dirty(&c->ram[i]);
 	sim_memory_map_as((pfn_t){0});
@@ -281,6 +287,8 @@ void panic(const char *fmt, ...)
 			abort();
 		_exit(0);
 	}
+	if (sim_panicked)
+		sim_panicked(text);
 	printf("# PANIC on CPU %u after %lu steps (seed %lu): %s\n", sim.cpu, sim.steps,
 	       config.seed, text);
 	print_trace();
@@ -308,9 +316,9 @@ void cpu_unresponsive(unsigned cpu, const char *what)
 static int answer_fd;
 static pid_t child;
 
-static pid_t fork_copy(void)
+int sim_fork(void)
 {
-	pid_t pid;
+	int pid;
 
 	fflush(NULL);
 	pid = fork();
@@ -325,7 +333,7 @@ bool sim_panic_expect(void)
 	int fd[2];
 
 	KASSERT(!pipe(fd), "no pipe");
-	child = fork_copy();
+	child = sim_fork();
 	if (!child) {
 		alarm(SCENARIO_SECONDS);
 		panic_fd = fd[1];
@@ -373,9 +381,15 @@ void sim_run_all(unsigned nr, u32 preempt, void (*fn)(void *), void *arg)
 
 void sim_check(void)
 {
+	unsigned was;
+	bool good;
+
 	sim_sched_at_rest();
 	sim_mmu_at_rest();
-	if (sim_mm_is_up && mm_check(false))
+	was = sim_peek_as(sim.cpu);
+	good = !sim_mm_is_up || !mm_check(false);
+	sim_unpeek(was);
+	if (!good)
 		panic("mm_check: %s", sim_printed());
 }
 
@@ -387,7 +401,7 @@ void sim_scenario(const char *name, void (*fn)(void))
 
 	KASSERT(!pipe(fd), "no pipe");
 	printf("# %s\n", name);
-	child = fork_copy();
+	child = sim_fork();
 	if (!child) {
 		alarm(SCENARIO_SECONDS);
 		dup2(fd[1], STDOUT_FILENO);

@@ -37,12 +37,13 @@ struct sim_config {
 	unsigned cpus; /* online after sim_boot(); 0 means 1 */
 	u64 seed;
 	struct sim_range ram[8]; /* ends with an empty one; none at all: 1 MiB to 33 MiB */
-	u64 direct_limit;	 /* bytes in the direct map; 0: all */
-	bool eager;		 /* policy off; */
-	bool keep;		 /* policy pte; else tlb */
-	u64 lazy_max_pages;	 /* 0: 1024 */
-	int max_leaf_level;	 /* 0: 3 */
-	bool deferred;		 /* entries are written by calls (mmu->set_run) and batches */
+	u64 dirty_bytes;    /* at the top of each range, that are not zero at first; 0: 2 MiB */
+	u64 direct_limit;   /* bytes in the direct map; 0: all */
+	bool eager;	    /* policy off; */
+	bool keep;	    /* policy pte; else tlb */
+	u64 lazy_max_pages; /* 0: 1024 */
+	int max_leaf_level; /* 0: 3 */
+	bool deferred;	    /* entries are written by calls (mmu->set_run) and batches */
 };
 
 /* What a test may turn while the machine runs. Zero is the kindest machine but for `remember`. */
@@ -141,7 +142,8 @@ cpumask_t sim_online(void);
 
 /* What a CPU is about to do at a step. */
 enum sim_access {
-	SIM_ELSE,  /* what is no access to memory: an invalidation, the interrupt flag */
+	SIM_ELSE,  /* what is no access to memory: an invalidation */
+	SIM_FLAG,  /* nor this, and nobody else can see it: the interrupt flag changes */
 	SIM_FENCE, /* a full barrier, or a write of an entry */
 	SIM_READ,  /* a plain access; only seen in tests/hostile/ */
 	SIM_WRITE,
@@ -221,6 +223,8 @@ enum sim_fault sim_fetch(unsigned cpu, vaddr_t va);
 
 /* The CPUs whose TLB holds a translation for a page of [va, va + pages). */
 cpumask_t sim_tlb_holders(vaddr_t va, u64 pages);
+/* The CPUs whose TLB maps a page to that frame. */
+cpumask_t sim_tlb_mappers(vaddr_t va, pfn_t pfn);
 /* The CPUs whose TLB maps a frame anywhere in the vmap area or the user half. */
 cpumask_t sim_tlb_frame_holders(pfn_t pfn);
 /* The CPUs that run on `table`, or have it in a paging-structure cache. */
@@ -263,6 +267,12 @@ bool sim_panic_expect(void);
 void sim_panic_missed(void) __noreturn;
 void sim_panic_check(const char *text, const char *statement);
 
+/* A copy of this process with a machine of its own, as it is now. => as fork() */
+int sim_fork(void);
+
+/* Is told of a panic instead of standard output, and may not return. */
+extern void (*sim_panicked)(const char *text);
+
 /* The same question at any other time the machine is at rest: panics if the answer is bad. */
 void sim_check(void);
 
@@ -289,6 +299,10 @@ enum sim_cpu_state {
 	SIM_CPU_ONLINE,
 };
 enum sim_cpu_state sim_cpu_state(unsigned cpu);
+/* The simulator itself looks at mm/'s words, as CPU `cpu`: no step happens until sim_unpeek(). */
+unsigned sim_peek_as(unsigned cpu);
+void sim_unpeek(unsigned was);
+
 void sim_sched_init(void);
 void sim_sched_at_rest(void);
 void sim_locks_at_rest(unsigned cpu);

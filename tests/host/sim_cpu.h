@@ -31,8 +31,4 @@ void sim_take_interrupts(void);
 /* The running CPU takes this one, if it is due. */
 void sim_take(enum sim_interrupt irq);
 
-/* The simulator itself looks at mm/'s words, as CPU `cpu`: no step happens until sim_unpeek(). */
-unsigned sim_peek_as(unsigned cpu);
-void sim_unpeek(unsigned was);
-
 #endif

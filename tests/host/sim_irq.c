@@ -158,12 +158,14 @@ bool irqs_enabled(void)
 
 void irq_disable(void)
 {
-	sim_step();
+	sim_step_at(SIM_FLAG, NULL, 0, __builtin_return_address(0));
 	sim_me()->irqs_off = true;
 }
 
 void irq_enable(void)
 {
 	sim_me()->irqs_off = false;
-	sim_step();
+	sim_step_at(SIM_FLAG, NULL, 0, __builtin_return_address(0));
+	if (sim_choose)
+		sim_take_interrupts();
 }

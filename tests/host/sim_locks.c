@@ -72,7 +72,7 @@ void spin_lock(spinlock_t *l)
 	held[sim.cpu][n] = l;
 	this_cpu()->locks_held = n + 1;
 	sim_note(SIM_LOCKED, l, 0, NULL);
-	sim_step();
+	sim_step_at(SIM_FLAG, NULL, 0, __builtin_return_address(0));
 }
 
 void spin_unlock(spinlock_t *l)
@@ -90,7 +90,7 @@ void spin_unlock(spinlock_t *l)
 	l->holder.v = 0;
 	this_cpu()->locks_held = n - 1;
 	irq_restore(flags);
-	sim_step();
+	sim_step_at(SIM_FLAG, NULL, 0, __builtin_return_address(0));
 }
 
 void sim_locks_at_rest(unsigned cpu)

@@ -194,7 +194,8 @@ static vaddr_t leaf_va(const pte_t *e)
 
 void entry_write(pte_t *e, u64 v)
 {
-	sim_full_barrier();
+	sim_step_at(SIM_UPDATE, e, sizeof(*e), __builtin_return_address(0));
+	sim_store_drain(sim.cpu);
 	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
 	check_frame(leaf_va(e), v);
 	write_entry(table_of(e), slot_of(e), (pte_t){v});
@@ -204,7 +205,8 @@ u64 entry_clear(pte_t *e)
 {
 	u64 old;
 
-	sim_full_barrier();
+	sim_step_at(SIM_UPDATE, e, sizeof(*e), __builtin_return_address(0));
+	sim_store_drain(sim.cpu);
 	old = e->v;
 	KASSERT(old & PTE_P, "entry of %#lx is cleared, but is %#lx", leaf_va(e), old);
 	write_entry(table_of(e), slot_of(e), (pte_t){0});
@@ -214,7 +216,8 @@ u64 entry_clear(pte_t *e)
 /* Whoever remembers it is right again. Its frame may be free, if the mapping is a lazy one. */
 void entry_restore(pte_t *e, u64 v)
 {
-	sim_full_barrier();
+	sim_step_at(SIM_UPDATE, e, sizeof(*e), __builtin_return_address(0));
+	sim_store_drain(sim.cpu);
 	KASSERT(!e->v, "entry of %#lx is restored, but is %#lx", leaf_va(e), e->v);
 	e->v = v;
 }

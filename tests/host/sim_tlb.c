@@ -150,6 +150,17 @@ cpumask_t sim_tlb_holders(vaddr_t va, u64 pages)
 	return m;
 }
 
+cpumask_t sim_tlb_mappers(vaddr_t va, pfn_t pfn)
+{
+	cpumask_t m = {0};
+
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		for (struct translation *tr = *list_of(&tlbs[cpu], va, 1); tr; tr = tr->next)
+			if (covers(tr, va) && pte_addr(tr->e, 1) == pfn_to_paddr(pfn))
+				m.bits |= cpu_bit(cpu);
+	return m;
+}
+
 cpumask_t sim_tlb_frame_holders(pfn_t pfn)
 {
 	cpumask_t m = {0};

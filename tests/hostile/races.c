@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+#include "tests/hostile/hostile.h"
+
+void races_init(void)
+{
+}
