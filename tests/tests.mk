@@ -76,7 +76,7 @@ export MAKE
 
 .PHONY: test test-host test-fuzz test-kernel test-boot test-xen test-domu test-bochs test-llvm
 test: | try-everything ## all tests that this machine can run; the last line is the total
-	@$(SUITE) host threads model fuzz kernel checked boot xen domu bochs llvm
+	@$(SUITE) host hostile threads model fuzz kernel checked boot xen domu bochs llvm
 
 test-host: | try-everything ## mm/ and the parsers on this machine, under ASan and UBSan
 	@$(SUITE) host

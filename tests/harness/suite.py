@@ -36,6 +36,7 @@ from machine import Machine
 HOST_TIMEOUT = 300  # seconds for one host test program
 MODEL_TIMEOUT = 600  # for one model with all its bugs
 THREADS_SECONDS = 8  # of work on real threads, each way to write entries
+HOSTILE_TIMEOUT = 900
 SHOWN = 8  # failures of one job
 FUZZ_SEED = "2007"
 FUZZ_SLACK = 60  # seconds a fuzzer may take beyond what it was given
@@ -127,6 +128,20 @@ def host_jobs(settings):
         return Job(f"host/replay_{fuzzer}", run, ("host",))
     return [*map(test, sources("tests/host/test_*.c")), *map(replay, sources("tests/fuzz/fuzz_*.c")),
             Job("host/harness", selftest.run, ())]
+
+
+def hostile_jobs(settings):
+    def job(name, *options):
+        def run():
+            argv = [f"{settings.build}/hostile/hostile", *options]
+            status, output = run_program(settings, f"hostile/{name}", argv, HOSTILE_TIMEOUT)
+            print("".join(f"     {line[2:]}\n" for line in output.splitlines() if line.startswith("ok ")), end="")
+            return tap_report(output, status)
+        return Job(f"hostile/{name}", run, ("host",))
+    # The first two are the same each time; the last has seeds of its own, which it prints.
+    return [job("all-schedules", "--strategy=exhaustive", "--depth=2", "--seconds=240"),
+            job("fixed-seeds", "--seed=1", "--schedules=160", "--seconds=240"),
+            job("fresh-seeds", "--seed=fresh", "--seconds=20", "--workload=mixed")]
 
 
 def fuzz_jobs(settings):
@@ -260,6 +275,7 @@ PARTS = {
     "host": Part(host_jobs, ("host-programs",)),
     "model": Part(model_jobs, ()),
     "threads": Part(threads_jobs, ("thread-programs",)),
+    "hostile": Part(hostile_jobs, ("hostile-program",)),
     "fuzz": Part(fuzz_jobs, ("fuzz-programs",)),
     "kernel": Part(kernel_jobs, ("all",)),
     "boot": Part(lambda settings: boot_jobs(settings, bochs=False) + scenario_jobs(settings),

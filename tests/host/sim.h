@@ -159,6 +159,7 @@ enum sim_access {
 	SIM_UNLOCKED, /* is about to be */
 	SIM_RAISED,   /* an interrupt for CPU `bytes` */
 	SIM_TAKEN,    /* interrupt `bytes` */
+	SIM_JOINED,   /* all work is done, sim_run() goes on */
 };
 
 struct sim_point {

@@ -382,6 +382,7 @@ void sim_run_for(u64 steps)
 	joining = true;
 	while (work_left() && sim.steps < run_until)
 		switch_to(pick_other());
+	sim_note(SIM_JOINED, NULL, 0, NULL);
 	take_over(running->cpu);
 	KASSERT(!contexts[sim.cpu].fn, "CPU %u is not done: sim_on() another first", sim.cpu);
 }

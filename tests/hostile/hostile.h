@@ -97,6 +97,7 @@ struct seen {
 struct outcome {
 	bool good;
 	char text[1024]; /* else what is wrong */
+	u64 race[2];	 /* if it is a race: where, in mm/ */
 	u64 steps;
 	u64 counters[NR_COUNTERS];
 	u32 nr;	    /* events that happened */
@@ -161,8 +162,13 @@ void print_plan(const struct plan *p);
 bool parse_plan(const char *s, struct plan *p); /* => false, and says why */
 void print_steps(bool all);
 
-/* access.c, races.c */
+/*
+ * races.c. races_setup: once; races_init: in the run's process
+ * race_allow: the pair of places in outcome->race is no news any more
+ */
+void races_setup(void);
 void races_init(void);
-void races_see(const struct sim_point *at);
+void race_allow(void);
+bool race_is_known(void); /* report.c: by the functions it is in */
 
 #endif

@@ -319,6 +319,7 @@ int main(int argc, char **argv)
 	}
 	outcome = shared_memory(sizeof(*outcome) + SEEN_MAX * sizeof(struct seen));
 	totals = shared_memory(sizeof(*totals));
+	races_setup();
 	if (options.replay)
 		return replay();
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)

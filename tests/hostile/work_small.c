@@ -24,6 +24,7 @@ static void two(void (*zero)(void *), void (*one)(void *))
 static void shape_two(struct sim_config *c)
 {
 	c->cpus = 2;
+	c->ram[0].end = 4 * MiB;
 	c->eager = c->keep = c->deferred = false;
 	c->lazy_max_pages = 64;
 	sim.idles = false;
