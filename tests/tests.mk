@@ -18,7 +18,11 @@ HOST_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -U
 # The kernel's memcpy and its like are assembly that ASan cannot see into: only their own test uses
 # them (tests/host/rename.h).
 rename_mem = $(if $(filter kernel/string.c tests/host/test_string.c,$<),-DRENAME_MEM)
-FUZZ_CFLAGS := $(HOST_CFLAGS) -fsanitize=fuzzer-no-link
+FUZZ_CFLAGS := $(HOST_CFLAGS)
+# Compared values help to guess magic numbers, which only parsers have; and what the simulated
+# machine does is of no interest to the fuzzer, only what mm/ does on it.
+fuzz_cflags = $(if $(filter tests/host/sim%,$<),,-fsanitize=fuzzer-no-link \
+	$(if $(filter mm/% tests/fuzz/%engine%,$<),-fno-sanitize-coverage=trace-cmp))
 
 HOST_TESTS := $(patsubst tests/host/%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -55,7 +59,7 @@ $(O)/host/obj/%.o: %.c $(O)/host/flags | need-host
 $(O)/fuzz/obj/%.o: %.c $(O)/fuzz/flags | need-fuzz
 	$(call say,FUZZCC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(FUZZCC) $(FUZZ_CFLAGS) $(rename_mem) -MMD -MP -c $< -o $@
+	$(Q)$(FUZZCC) $(FUZZ_CFLAGS) $(fuzz_cflags) $(rename_mem) -MMD -MP -c $< -o $@
 
 -include $(patsubst %.o,%.d,$(sort $(PROGRAM_OBJS)))
 
@@ -67,6 +71,8 @@ $(O)/fuzz/seeds: tests/fuzz/make_seeds.py
 .PHONY: host-programs fuzz-programs
 host-programs: $(HOST_PROGRAMS) $(O)/fuzz/seeds
 fuzz-programs: $(FUZZ_PROGRAMS) $(O)/fuzz/seeds
+
+include tests/fuzz/fuzz.mk
 
 # --- Running them -----------------------------------------------------------------------------
 

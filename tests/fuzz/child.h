@@ -14,6 +14,7 @@
 #ifndef TESTS_FUZZ_CHILD_H
 #define TESTS_FUZZ_CHILD_H
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,7 +36,7 @@ static struct child_shared {
 } *child_shared;
 
 /* The newest lines of the log stay. */
-static void child_log(const char *line)
+static inline void child_log(const char *line)
 {
 	struct child_shared *c = child_shared;
 	size_t n = strlen(line);
@@ -49,11 +50,26 @@ static void child_log(const char *line)
 	c->log[c->log_len] = '\0';
 }
 
+static size_t child_counters(void)
+{
+	return __start___sancov_cntrs ? (size_t)(__stop___sancov_cntrs - __start___sancov_cntrs)
+				      : 0;
+}
+
+/* The child ends, well. */
+static void child_done(void) __noreturn;
+static void child_done(void)
+{
+	if (child_counters())
+		memcpy(child_shared->counters, __start___sancov_cntrs, child_counters());
+	fflush(NULL);
+	_exit(0);
+}
+
 /* => the child has ended well, or this process dies and says why */
 static void in_child(void (*run)(const u8 *data, size_t size), const u8 *data, size_t size)
 {
-	u8 *start = __start___sancov_cntrs;
-	size_t counters = start ? (size_t)(__stop___sancov_cntrs - start) : 0;
+	size_t counters = child_counters();
 	int status;
 	pid_t pid;
 
@@ -69,14 +85,12 @@ static void in_child(void (*run)(const u8 *data, size_t size), const u8 *data, s
 		signal(SIGALRM, SIG_DFL); /* libFuzzer's clock is the parent's */
 		alarm(CHILD_SECONDS);
 		run(data, size);
-		if (counters)
-			memcpy(child_shared->counters, start, counters);
-		fflush(NULL);
-		_exit(0);
+		child_done();
 	}
-	CHECK(waitpid(pid, &status, 0) == pid);
+	while (waitpid(pid, &status, 0) != pid)
+		CHECK(errno == EINTR); /* libFuzzer's clock */
 	if (counters)
-		memcpy(start, child_shared->counters, counters);
+		memcpy(__start___sancov_cntrs, child_shared->counters, counters);
 	if (!status)
 		return;
 	child_shared->log[child_shared->log_len] = '\0';

@@ -8,52 +8,11 @@
 #include <stdlib.h>
 #include "kernel/lineedit.h"
 #include "tests/host/tap.h"
+#include "tests/host/toy_terminal.h"
 
 #define PROMPT "> "
-#define COLS   (2 * LINE_MAX_LEN)
 
 static struct lineedit le;
-
-static char row[COLS];
-static unsigned col, bells, row_ends, clears;
-
-static void blank_row(void)
-{
-	memset(row, ' ', sizeof(row));
-	col = 0;
-}
-
-static void terminal(const char *s, size_t n)
-{
-	static char esc[8];
-	static unsigned in_esc;
-
-	for (; n; n--, s++) {
-		if (in_esc) {
-			esc[in_esc++ - 1] = *s;
-			if (*s >= '@' && *s != '[') {
-				clears += esc[1] == 'J';
-				if (esc[1] == 'J')
-					blank_row();
-				in_esc = 0;
-			}
-		} else if (*s == 0x1b) {
-			in_esc = 1;
-		} else if (*s == '\b') {
-			if (col)
-				col--;
-			else
-				ok(false, "backspace at the left edge");
-		} else if (*s == '\a') {
-			bells++;
-		} else if (*s == '\n') {
-			blank_row();
-			row_ends++;
-		} else if (col < COLS) {
-			row[col++] = *s;
-		}
-	}
-}
 
 static const char *const words[] = {"help", "hello", "mem", "memory", "purge", NULL};
 
@@ -70,7 +29,7 @@ static void fresh(void)
 	le.candidate = candidate;
 	le.prompt = PROMPT;
 	blank_row();
-	bells = row_ends = clears = 0;
+	bells = row_ends = clears = edge_hits = 0;
 	lineedit_start(&le);
 }
 
@@ -85,7 +44,7 @@ static bool shown(void)
 		if (row[i] != want)
 			return false;
 	}
-	return col == p + le.pos;
+	return col == p + le.pos && !edge_hits;
 }
 
 /* Types keys until one ends the line. */
