@@ -33,7 +33,7 @@ static struct child_shared {
 	size_t log_len;
 	char log[CHILD_LOG];
 	u8 counters[];
-} *child_shared;
+} * child_shared;
 
 /* The newest lines of the log stay. */
 static inline void child_log(const char *line)

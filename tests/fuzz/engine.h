@@ -60,6 +60,17 @@ void check_aliases(void);
 void check_read(unsigned cpu, vaddr_t va);
 void check_write(unsigned cpu, vaddr_t va);
 
+/* engine_areas.c, for engine_sparse.c: */
+extern struct frame *picked[NAIVE_PAGES];
+/* A list of n frames, each of which may come often. => some may be mapped in no case */
+bool pick_frames(u64 n);
+bool tester_has_frames(void);
+u64 some_pages(void);
+bool list_is_full(void);
+struct naive_region *some_region(bool (*fit)(const struct naive_region *));
+/* A call for addresses came back with none: was that right? */
+void not_mapped(const char *what, u64 pages);
+
 /* The operations: engine_areas.c, */
 void op_map(void);
 void op_unmap(void);
@@ -67,6 +78,11 @@ void op_alloc(void);
 void op_realloc(void);
 void op_local(void);
 void op_local_end(void);
+void op_give_frame(void);
+void op_take_frame(void);
+void end_areas(void);
+
+/* engine_sparse.c, */
 void op_reserve(void);
 void op_sparse_map(void);
 void op_sparse_unmap(void);
@@ -74,7 +90,6 @@ void op_protect(void);
 void op_device(void);
 void op_find(void);
 void op_nonsense(void);
-void end_areas(void);
 
 /* and engine_spaces.c */
 void op_space_create(void);

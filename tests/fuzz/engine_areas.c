@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The engine's fuzzer: operations on the vmap area. See fuzz_engine.c. */
+/* The engine's fuzzer: mapping and unmapping in the vmap area. See fuzz_engine.c. */
 #include "tests/fuzz/engine.h"
 #include "mm/area.h"
 #include "mm/kmap.h"
@@ -9,27 +9,34 @@
 #define FRAMES_SPARED 1500 /* what the tester leaves to the machine: other CPUs' caches, tables */
 #define MANY	      600
 
-static struct frame *list[NAIVE_PAGES];
+struct frame *picked[NAIVE_PAGES];
 
-/* A list of n frames, each of which may come often. => some may be mapped in no case */
-static bool pick_frames(u64 n)
+/* Every step-th from the first on, which may come again. => some may be mapped in no case */
+static bool frames_from(u32 first, u32 step, u64 n)
 {
-	u32 first = below(TESTER_FRAMES), step = below(3), bad = next_byte();
+	u32 bad = next_byte();
 
 	for (u64 i = 0; i < n; i++) {
 		u32 k = (u32)(first + i * step) % TESTER_FRAMES;
 
 		while (!tester[k])
 			k = (k + 1) % TESTER_FRAMES;
-		list[i] = tester[k];
+		picked[i] = tester[k];
 	}
 	if (bad < 240)
 		return false;
-	list[bad % n] = bad & 1 ? pfn_frame(kernel_root) : frames + 256 + 1; /* of the image */
+	picked[bad % n] = bad & 1 ? pfn_frame(kernel_root) : frames + 256 + 1; /* of the image */
 	return true;
 }
 
-static bool tester_has_frames(void)
+bool pick_frames(u64 n)
+{
+	u32 first = below(TESTER_FRAMES);
+
+	return frames_from(first, below(3), n);
+}
+
+bool tester_has_frames(void)
 {
 	for (unsigned i = 0; i < TESTER_FRAMES; i++)
 		if (tester[i])
@@ -37,14 +44,14 @@ static bool tester_has_frames(void)
 	return false;
 }
 
-static u64 some_pages(void)
+u64 some_pages(void)
 {
 	u8 b = next_byte();
 
 	return b < 224 ? 1 + b % 9 : b < 248 ? 1 + b % 40 : MANY;
 }
 
-static bool list_is_full(void)
+bool list_is_full(void)
 {
 	return naive_regions() == NAIVE_REGIONS;
 }
@@ -55,7 +62,7 @@ static bool no_addresses(u64 pages)
 	return scarce && !naive_has_room(pages, SCARCE_PAGES);
 }
 
-static void not_mapped(const char *what, u64 pages)
+void not_mapped(const char *what, u64 pages)
 {
 	if (no_addresses(pages))
 		refused(what);
@@ -68,7 +75,10 @@ static void not_mapped(const char *what, u64 pages)
 void op_map(void)
 {
 	static const char *const names[] = {"vmap", "vm_map_ram", "kmap"};
+	static u64 last_n = 1;
+	static u32 last_first;
 	u32 how = below(3);
+	bool again = below(3) == 0;
 	u64 n = how == 2 ? 1 : some_pages();
 	unsigned prot = how == 2 ? VM_W : (below(4) ? VM_W : VM_R) | (below(4) ? 0 : VM_LOCAL);
 	struct naive_region *r;
@@ -77,11 +87,16 @@ void op_map(void)
 
 	if (list_is_full() || !tester_has_frames())
 		return;
-	bad = pick_frames(n);
+	if (again) /* what was unmapped lazily, or nearly so: may it be revived? */
+		n = how == 2 ? 1 : last_n;
+	else
+		last_first = below(TESTER_FRAMES);
+	last_n = n;
+	bad = frames_from(last_first, below(3), n);
 	expect_no_change();
-	va = how == 0   ? vmap(list, n, prot)
-	     : how == 1 ? vm_map_ram(list, n, prot)
-			: kmap(list[0]);
+	va = how == 0	? vmap(picked, n, prot)
+	     : how == 1 ? vm_map_ram(picked, n, prot)
+			: kmap(picked[0]);
 	if (bad) {
 		if (va)
 			wrong("%s of a frame that is nobody's memory", names[how]);
@@ -92,11 +107,11 @@ void op_map(void)
 		not_mapped(names[how], n);
 		return;
 	}
-	note("%s of %lu frames from %#lx on, prot %u: %p", names[how], n, pfn_of(list[0]), prot,
+	note("%s of %lu frames from %#lx on, prot %u: %p", names[how], n, pfn_of(picked[0]), prot,
 	     va);
 	r = naive_map((enum naive_kind)(NAIVE_VMAP + how), (u64)va, n, prot & VM_W);
 	for (u64 i = 0; i < n; i++)
-		naive_fill(r, i, pfn_of(list[i]));
+		naive_fill(r, i, pfn_of(picked[i]));
 	check_read(op_cpu, r->va + (n - 1) * PAGE_SIZE);
 }
 
@@ -106,9 +121,9 @@ void op_local(void)
 
 	if (naive_locals(op_cpu) == NAIVE_LOCALS || !tester_has_frames() || pick_frames(1))
 		return;
-	va = kmap_local(list[0]);
-	note("kmap_local of %#lx: %p", pfn_of(list[0]), va);
-	naive_local_push(op_cpu, (u64)va, pfn_of(list[0]));
+	va = kmap_local(picked[0]);
+	note("kmap_local of %#lx: %p", pfn_of(picked[0]), va);
+	naive_local_push(op_cpu, (u64)va, pfn_of(picked[0]));
 }
 
 /* Not before a look through it. */
@@ -206,7 +221,7 @@ void op_alloc(void)
 	check_write(op_cpu, r->va + (pages - 1) * PAGE_SIZE);
 }
 
-static struct naive_region *some_region(bool (*fit)(const struct naive_region *))
+struct naive_region *some_region(bool (*fit)(const struct naive_region *))
 {
 	unsigned n = naive_regions(), first = next_byte();
 
@@ -278,6 +293,39 @@ void op_realloc(void)
 		check_read(op_cpu, (u64)va + i * PAGE_SIZE);
 }
 
+/* --- the tester's frames come and go --- */
+
+void op_give_frame(void)
+{
+	struct frame **f = &tester[below(TESTER_FRAMES)];
+
+	if (!*f || naive_aliases(pfn_of(*f)))
+		return;
+	note("frame_free of %#lx", pfn_of(*f));
+	naive_disown(pfn_of(*f));
+	frame_free(*f, 0);
+	*f = NULL;
+}
+
+void op_take_frame(void)
+{
+	struct frame **f = &tester[below(TESTER_FRAMES)];
+	unsigned flags = below(2) ? FRAME_ZERO : FRAME_HIGH;
+
+	if (*f)
+		return;
+	expect_no_change();
+	*f = frame_alloc(0, flags);
+	if (!*f) {
+		failed("frame_alloc");
+		return;
+	}
+	note("frame_alloc: %#lx", pfn_of(*f));
+	naive_own(pfn_of(*f), NAIVE_TESTER, flags & FRAME_ZERO ? 0 : NAIVE_NOT_KNOWN);
+	if (flags & FRAME_ZERO && *raw_word(pfn_of(*f)))
+		wrong("frame %#lx is not zero", pfn_of(*f));
+}
+
 /* --- unmapping any of them --- */
 
 static void unmap(struct naive_region *r)
@@ -332,205 +380,4 @@ void end_areas(void)
 		while (naive_locals(op_cpu))
 			op_local_end();
 	}
-}
-
-/* --- sparse areas --- */
-
-static bool is_sparse(const struct naive_region *r)
-{
-	return r->kind == NAIVE_SPARSE;
-}
-
-void op_reserve(void)
-{
-	u64 pages = below(4) ? some_pages() : NAIVE_PAGES, align = 1ull << below(5);
-	void *va;
-
-	if (list_is_full())
-		return;
-	expect_no_change();
-	va = vm_area_reserve(pages, align, "sparse");
-	if (!va) {
-		not_mapped("vm_area_reserve", pages + align);
-		return;
-	}
-	note("vm_area_reserve of %lu pages: %p", pages, va);
-	if ((u64)va % (align << PAGE_SHIFT))
-		wrong("%p is not aligned to %lu pages", va, align);
-	naive_map(NAIVE_SPARSE, (u64)va, pages, true);
-}
-
-/* => how many of the pages are mapped; -1: outside */
-static int count_mapped(const struct naive_region *r, u64 page, u64 n)
-{
-	int mapped = 0;
-
-	for (u64 i = page; i < page + n; i++) {
-		if (i >= r->pages)
-			return -1;
-		mapped += r->pfn[i] != NAIVE_NO_FRAME;
-	}
-	return mapped;
-}
-
-void op_sparse_map(void)
-{
-	struct naive_region *r = some_region(is_sparse);
-	u64 page = next_byte() * 4u, n = 1 + below(12);
-	int mapped, err;
-	bool bad;
-
-	if (!r || !tester_has_frames())
-		return;
-	page %= r->pages;
-	mapped = count_mapped(r, page, n);
-	bad = pick_frames(n) || mapped;
-	expect_no_change();
-	err = vm_area_map((void *)r->va, page, list, n, VM_W);
-	note("vm_area_map of pages %lu+%lu of %#lx: %d", page, n, r->va, err);
-	if (bad && err == -EINVAL) {
-		refused("vm_area_map");
-		return;
-	}
-	if (err) {
-		failed("vm_area_map");
-		return;
-	}
-	if (bad)
-		wrong("vm_area_map of what must be refused");
-	for (u64 i = 0; i < n; i++)
-		naive_fill(r, page + i, pfn_of(list[i]));
-	for (u64 i = 0; i < n; i++)
-		check_read(op_cpu, r->va + (page + i) * PAGE_SIZE);
-}
-
-void op_sparse_unmap(void)
-{
-	struct naive_region *r = some_region(is_sparse);
-	u64 page = next_byte() * 4u, n = 1 + below(12);
-	int err;
-
-	if (!r)
-		return;
-	page %= r->pages;
-	expect_no_change();
-	err = vm_area_unmap((void *)r->va, page, n);
-	note("vm_area_unmap of pages %lu+%lu of %#lx: %d", page, n, r->va, err);
-	if (count_mapped(r, page, n) != (int)n) {
-		if (err != -EINVAL)
-			wrong("vm_area_unmap of what is not mapped: %d", err);
-		refused("vm_area_unmap");
-		return;
-	}
-	if (err)
-		wrong("vm_area_unmap: %d", err);
-	naive_punch(r, page, n);
-}
-
-/* --- the rest --- */
-
-void op_protect(void)
-{
-	struct naive_region *r;
-	unsigned prot = below(2) ? VM_W : VM_R;
-	int err;
-
-	if (!naive_regions())
-		return;
-	r = naive_region(below(naive_regions()));
-	expect_no_change();
-	err = vm_protect((void *)r->va, prot);
-	note("vm_protect of %#lx to %u: %d", r->va, prot, err);
-	if (r->kind == NAIVE_SPARSE || r->kind == NAIVE_IO) {
-		if (err != -EINVAL)
-			wrong("vm_protect of kind %d: %d", r->kind, err);
-		refused("vm_protect");
-		return;
-	}
-	if (err)
-		failed("vm_protect");
-	else
-		r->writable = prot & VM_W;
-	for (unsigned cpu = 0; cpu < nr_cpus; cpu++) {
-		op_cpu = cpu;
-		sim_on(cpu);
-		check_write(cpu, r->va + (r->bytes - 8) / PAGE_SIZE * PAGE_SIZE);
-	}
-}
-
-void op_device(void)
-{
-	u64 first = NAIVE_DEVICE + (below(2) ? 0 : 1 + below(20)), pages = some_pages();
-	unsigned prot = VM_UC | (below(2) ? VM_W : VM_R);
-	struct naive_region *r;
-	u64 offset = next_byte();
-	u8 *va;
-
-	if (list_is_full())
-		return;
-	expect_no_change();
-	va = ioremap((first << PAGE_SHIFT) + offset, pages * PAGE_SIZE - offset, prot, "device");
-	if (!va) {
-		not_mapped("ioremap", pages);
-		return;
-	}
-	note("ioremap of %#lx, %lu pages: %p", first, pages, (void *)va);
-	r = naive_map(NAIVE_IO, (u64)va - offset, pages, prot & VM_W);
-	for (u64 i = 0; i < pages; i++)
-		naive_fill(r, i, first + i);
-	check_read(op_cpu, r->va + (pages - 1) * PAGE_SIZE);
-}
-
-void op_find(void)
-{
-	vaddr_t va = VMAP_BASE + (below(2) ? 0 : VMAP_SIZE / 2) + next_byte() * PAGE_SIZE + 8;
-	struct naive_region *r = naive_region_at(ALIGN_DOWN(va, PAGE_SIZE));
-	u64 pfn = r ? r->pfn[(va - r->va) / PAGE_SIZE] : NAIVE_NO_FRAME;
-	struct frame *f = vmalloc_to_frame((void *)va);
-	struct area a;
-	bool found = find_vm_area((void *)va, &a);
-
-	note("find_vm_area of %#lx: %d", va, found);
-	if (found && a.word.v && r && (a.start != r->va || a.pages != r->pages))
-		wrong("%#lx is in %#lx+%u, not in %#lx+%lu", va, a.start, a.pages, r->va, r->pages);
-	if (found != !!r && !(scarce && !r))
-		wrong("%#lx is %sin a live area", va, r ? "" : "not ");
-	if (f ? pfn != pfn_of(f) : pfn < NAIVE_FRAMES)
-		wrong("%#lx maps frame %#lx, not %#lx", va, f ? pfn_of(f) : 0, pfn);
-}
-
-/* Calls that must be refused in any case. */
-void op_nonsense(void)
-{
-	struct naive_region *r = naive_regions() ? naive_region(0) : NULL;
-	u32 what = below(8);
-	bool taken = false;
-
-	if (!tester_has_frames())
-		return;
-	list[0] = pfn_frame(kernel_root);
-	expect_no_change();
-	if (what == 0)
-		taken = vmap(list, 0, VM_W);
-	else if (what == 1)
-		taken = vmap(list, 1ull << 40, VM_W);
-	else if (what == 2)
-		taken = vmalloc(0) || vmalloc_huge(~0ull) || vmalloc_aligned(8, 3);
-	else if (what == 3)
-		taken = vm_area_reserve(0, 1, "none") || vm_area_reserve(4, 3, "odd");
-	else if (what == 4)
-		taken = ioremap(4 * MiB, PAGE_SIZE, VM_UC, "RAM") ||
-			ioremap(~0ull << 12, PAGE_SIZE, VM_UC, "beyond") ||
-			ioremap(1 * GiB, 0, VM_UC, "nothing");
-	else if (what == 5)
-		taken = !vm_protect((void *)(VMAP_BASE + VMAP_SIZE - PAGE_SIZE), VM_R);
-	else if (what == 6 && r)
-		taken = !vm_protect((void *)(r->va + r->pages * PAGE_SIZE), VM_R) ||
-			!vm_area_unmap((void *)(r->va + PAGE_SIZE / 2), 0, 1);
-	else
-		taken = !vm_area_map((void *)VMAP_BASE, 1, list, 1, VM_W) ||
-			frame_alloc(FRAME_MAX_ORDER + 1, 0);
-	if (taken)
-		wrong("nonsense %u was taken", what);
-	refused("nonsense");
 }

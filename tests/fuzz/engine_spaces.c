@@ -96,7 +96,7 @@ static u64 count_mapped(unsigned s, u64 page, u64 n)
 }
 
 /* A failure of its own may leave tables behind, which are the space's. */
-static void not_mapped(const char *what)
+static void space_failed(const char *what)
 {
 	if (!injected_hit())
 		wrong("%s failed, and nothing was in its way", what);
@@ -129,7 +129,7 @@ void op_space_map(void)
 		return;
 	}
 	if (err) {
-		not_mapped("aspace_map");
+		space_failed("aspace_map");
 		return;
 	}
 	for (u64 i = 0; i < n; i++)
@@ -198,7 +198,7 @@ void op_space_load(void)
 	err = aspace_load(spaces[s]);
 	note("loads space %u: %d", s, err);
 	if (err) {
-		not_mapped("aspace_load");
+		space_failed("aspace_load");
 		s = was;
 	}
 	if (was < NAIVE_SPACES)
@@ -241,7 +241,7 @@ void op_space_access(void)
 		s < NAIVE_SPACES ? naive_space_page(&naive_spaces[s], va >> PAGE_SHIFT) : NULL;
 	u32 how = below(3);
 	u64 v = op_number;
-	enum sim_fault got = how == 0   ? sim_read(op_cpu, va, &v)
+	enum sim_fault got = how == 0	? sim_read(op_cpu, va, &v)
 			     : how == 1 ? sim_write(op_cpu, va, v)
 					: sim_fetch(op_cpu, va),
 		       want = !p			    ? SIM_NOT_PRESENT

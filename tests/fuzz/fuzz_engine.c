@@ -16,11 +16,11 @@
  * and now and then, and at the end, when all is taken down again, mm_check() must agree, and no
  * frame may be missing. What the simulated machine watches for at every access comes on top.
  *
- * Each input has a process and a machine of its own (child.h says why). Next: engine_areas.c,
- * engine_spaces.c: the operations.
+ * Each input has a process and a machine of its own (child.h says why). Next: the operations, in
+ * engine_areas.c, engine_sparse.c, engine_spaces.c.
  */
 // links: mm/*.c tests/host/sim*.c tests/fuzz/naive_engine.c tests/fuzz/engine_areas.c
-// links: tests/fuzz/engine_spaces.c
+// links: tests/fuzz/engine_sparse.c tests/fuzz/engine_spaces.c
 #include "tests/fuzz/engine.h"
 #include "mm/alias.h"
 #include "mm/check.h"
@@ -57,10 +57,10 @@ void note(const char *fmt, ...)
 	int n = snprintf(line, sizeof(line), "%3u CPU %u: ", op_number, op_cpu);
 
 	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - 1 - (size_t)n, fmt, ap);
+	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
 	va_end(ap);
-	strncat(line, "\n", sizeof(line) - strlen(line) - 1);
 	child_log(line);
+	child_log("\n");
 }
 
 void wrong(const char *fmt, ...)
@@ -278,10 +278,8 @@ static void op_purge_frames(void)
 
 static void op_policy(void)
 {
-	enum lazy_policy p = (enum lazy_policy)below(NR_LAZY_POLICIES);
-
-	note("policy %s", lazy_policy_name(p));
-	lazy_set_policy(p);
+	lazy_set_policy((enum lazy_policy)below(NR_LAZY_POLICIES));
+	note("policy %s", lazy_policy_name(lazy_policy()));
 	check_purged();
 }
 
@@ -340,38 +338,7 @@ static void op_look_around(void)
 		check_read(op_cpu, va);
 }
 
-static void op_give_frame(void)
-{
-	struct frame **f = &tester[below(TESTER_FRAMES)];
-
-	if (!*f || naive_aliases(pfn_of(*f)))
-		return;
-	note("frame_free of %#lx", pfn_of(*f));
-	naive_disown(pfn_of(*f));
-	frame_free(*f, 0);
-	*f = NULL;
-}
-
-static void op_take_frame(void)
-{
-	struct frame **f = &tester[below(TESTER_FRAMES)];
-	unsigned flags = below(2) ? FRAME_ZERO : FRAME_HIGH;
-
-	if (*f)
-		return;
-	expect_no_change();
-	*f = frame_alloc(0, flags);
-	if (!*f) {
-		failed("frame_alloc");
-		return;
-	}
-	note("frame_alloc: %#lx", pfn_of(*f));
-	naive_own(pfn_of(*f), NAIVE_TESTER, flags & FRAME_ZERO ? 0 : NAIVE_NOT_KNOWN);
-	if (flags & FRAME_ZERO && *raw_word(pfn_of(*f)))
-		wrong("frame %#lx is not zero", pfn_of(*f));
-}
-
-/* The next operation meets a failure, if it goes that far. */
+/* The next operation meets a failure, if it comes that far. */
 static void arm(void)
 {
 	u32 what = below(5), nth = 1 + below(24);
@@ -393,19 +360,19 @@ static const struct {
 	void (*fn)(void);
 	bool may_be_hit; /* else it promises to succeed */
 } ops[] = {
-	{op_map, true},		 {op_map, true},	   {op_map, true},
-	{op_map, true},		 {op_unmap, false},	   {op_unmap, false},
-	{op_unmap, false},	 {op_alloc, true},	   {op_alloc, true},
-	{op_realloc, true},	 {op_local, false},	   {op_local_end, false},
-	{op_reserve, true},	 {op_sparse_map, true},	   {op_sparse_map, true},
-	{op_sparse_unmap, false}, {op_protect, true},	   {op_device, true},
-	{op_find, false},	 {op_nonsense, false},	   {op_purge, false},
+	{op_map, true},		  {op_map, true},	    {op_map, true},
+	{op_map, true},		  {op_unmap, false},	    {op_unmap, false},
+	{op_unmap, false},	  {op_alloc, true},	    {op_alloc, true},
+	{op_realloc, true},	  {op_local, false},	    {op_local_end, false},
+	{op_reserve, true},	  {op_sparse_map, true},    {op_sparse_map, true},
+	{op_sparse_unmap, false}, {op_protect, true},	    {op_device, true},
+	{op_find, false},	  {op_nonsense, false},	    {op_purge, false},
 	{op_purge_frames, false}, {op_purge_frames, false}, {op_policy, false},
-	{op_tune, false},	 {op_interrupt, false},	   {op_access, false},
-	{op_access, false},	 {op_access, false},	   {op_look_around, false},
-	{op_give_frame, false},	 {op_take_frame, true},	   {op_space_create, true},
-	{op_space_copy, true},	 {op_space_map, true},	   {op_space_map, true},
-	{op_space_unmap, false}, {op_space_load, true},	   {op_space_destroy, false},
+	{op_tune, false},	  {op_interrupt, false},    {op_access, false},
+	{op_access, false},	  {op_access, false},	    {op_look_around, false},
+	{op_give_frame, false},	  {op_take_frame, true},    {op_space_create, true},
+	{op_space_copy, true},	  {op_space_map, true},	    {op_space_map, true},
+	{op_space_unmap, false},  {op_space_load, true},    {op_space_destroy, false},
 	{op_space_access, false}, {op_space_access, false},
 };
 #define OP_ARM ARRAY_SIZE(ops) /* and one more: arm(), then the next that may be hit */
@@ -431,8 +398,7 @@ static void run_op(void)
 		arm();
 	ops[op].fn();
 	disarm();
-	if (lazy_policy() == LAZY_PTE)
-		all_cleared = false;
+	all_cleared &= lazy_policy() != LAZY_PTE;
 	if (op_number % CHECK_EVERY == 0)
 		check_all();
 }

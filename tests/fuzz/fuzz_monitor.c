@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The input is what somebody types at the prompt, byte by byte; or, where its first byte is 'r', one
- * line as the boot command line's run= gives it, which no line editor has seen.
+ * The input is what somebody types at the prompt, byte by byte; or, where its first byte is 'r',
+ * one line as the boot command line's run= gives it, which no line editor has seen.
  *
  * What must hold, by a screen and a parser of our own: before each key the screen shows the prompt
  * and the line, and when Enter was pressed the commands that run, and their words, are those that
