@@ -307,8 +307,11 @@ static void op_interrupt(void)
 		sim_raise(below(nr_cpus), (enum sim_interrupt)what);
 	else if (what == 3)
 		sim_settle();
-	else
-		sim_tlb_speculate(below(nr_cpus));
+	else {
+		u32 cpu = below(nr_cpus);
+
+		sim_tlb_speculate(cpu, below(1u << 16));
+	}
 }
 
 static void op_access(void)
