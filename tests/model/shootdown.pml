@@ -79,24 +79,15 @@ inline nobody_is_stale()
 
 /* --- plain stores --- */
 
+#ifdef STORES
 #define SLOT	0
 #define PENDING 1
 #define ENTRY	2
-inline land(cpu, word, a, b)
-{
-	if
-	:: word == SLOT ->
-		slot[cpu] = a;
-		slot_stamp[cpu] = b
-	:: word == PENDING -> pending[cpu] = a
-	:: word == ENTRY -> present = present & ~a
-	fi
-}
-
-#ifdef STORES
 chan store[CPUS] = [2] of {byte, byte, byte}; /* which word, and what */
-#define LOCKED		 empty(store[me])
-#define STORE(word, a, b) store[me]!word, a, b
+
+#define LOCKED			empty(store[me])
+#define STORE_SLOT(what, when) store[me]!SLOT, what, when
+#define STORE_PENDING(who)    store[me]!PENDING, who, 0
 
 proctype store_buffer(byte me)
 {
@@ -105,7 +96,13 @@ proctype store_buffer(byte me)
 end:	do
 	:: d_step {
 		store[me]?word, a, b;
-		land(me, word, a, b);
+		if
+		:: word == SLOT ->
+			slot[me] = a;
+			slot_stamp[me] = b
+		:: word == PENDING -> pending[me] = a
+		:: word == ENTRY -> present = present & ~a
+		fi;
 		word = 0;
 		a = 0;
 		b = 0
@@ -113,8 +110,9 @@ end:	do
 	od
 }
 #else
-#define LOCKED		 true
-#define STORE(word, a, b) atomic { land(me, word, a, b) }
+#define LOCKED			true
+#define STORE_SLOT(what, when) atomic { slot[me] = what; slot_stamp[me] = when }
+#define STORE_PENDING(who)    pending[me] = who
 #endif
 
 /* --- answering: shootdown_serve() is take_inbox(), then serve_askers() --- */
@@ -226,7 +224,7 @@ inline kick_all()
 inline post()
 {
 #ifndef BUG_PENDING_LATE
-	STORE(PENDING, targets, 0);
+	STORE_PENDING(targets);
 #endif
 #ifdef BUG_KICK_FIRST
 	kick = targets;
@@ -246,10 +244,10 @@ inline post()
 	:: d_step { cpu == CPUS -> cpu = 0 } -> break
 	od;
 #ifdef BUG_SLOT_LATE
-	STORE(SLOT, which, stamp);
+	STORE_SLOT(which, stamp);
 #endif
 #ifdef BUG_PENDING_LATE
-	STORE(PENDING, targets, 0);
+	STORE_PENDING(targets);
 #endif
 #ifdef BUG_KICK_FIRST
 	kick = 0
@@ -271,7 +269,7 @@ inline wait_for_acks()
 inline shootdown()
 {
 #ifndef BUG_SLOT_LATE
-	STORE(SLOT, which, stamp);
+	STORE_SLOT(which, stamp);
 #endif
 	shootdown_targets(stamp);
 	if
@@ -292,7 +290,7 @@ inline shootdown()
 inline clear_entry()
 {
 #ifdef BUG_CLEAR_PLAIN
-	STORE(ENTRY, mine, 0)
+	store[me]!ENTRY, mine, 0
 #else
 	d_step { LOCKED -> present = present & ~mine }
 #endif
