@@ -27,7 +27,7 @@ import time
 from typing import NamedTuple
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEPTH = 100000  # steps in one run; pan says if that is too few
+DEPTH = 1000000  # steps in one run; pan says if that is too few
 MEMORY = 3000  # MiB
 TIMEOUT = 900  # seconds for one search
 

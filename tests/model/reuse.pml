@@ -19,8 +19,7 @@
 // run: two   safety  -DCPUS=2 -DAREAS=2 -DOPS=3
 // run: irq   safety  -DCPUS=2 -DAREAS=2 -DOPS=2 -DIRQ
 // full: one4 safety  -DCPUS=2 -DAREAS=1 -DOPS=4
-// full: one3 safety  -DCPUS=3 -DAREAS=1 -DOPS=2
-// full: irq3 safety  -DCPUS=2 -DAREAS=2 -DOPS=3 -DIRQ
+// full: one3 safety  -DCPUS=3 -DAREAS=1 -DOPS=1
 // bug: REUSE_EARLY       one  stale  an unmapped area is ready at once
 // bug: STAMP_BEFORE      one  stale  takes the stamp before the entry is cleared
 // bug: STAMP_EQUAL       one  stale  an area stamped at the horizon counts as forgotten
