@@ -6,5 +6,5 @@
 test-model: | try-everything ## the protocols as Spin models, and bugs that they must see
 	@$(SUITE) model
 
-model-full: | need-model ## the larger models, which take minutes and up to 3 GiB of memory
+model-full: | need-model ## larger runs of the models: minutes, not seconds
 	@$(PYTHON) tests/model/model.py --build $(O)/model --full
