@@ -35,19 +35,21 @@ KTEST(stacks, use_is_measured_to_the_word)
 	vmap_stack_free(stack);
 }
 
-static __noinline void use(u64 bytes)
+/* Goes on until the stack is used down to `goal`. */
+static __noinline void use(u64 goal)
 {
-	volatile u64 here[32];
+	volatile u64 here[8];
 
-	here[0] = bytes;
-	if (bytes > sizeof(here))
-		use(bytes - sizeof(here));
+	here[0] = goal;
+	if ((u64)&here[0] > goal)
+		use(goal);
 	here[1] = here[0]; /* it is needed until now: no tail call */
 }
 
+/* A thread's stack begins at the end of its pages. */
 static void go_deep(void *arg)
 {
-	use(*(u64 *)arg);
+	use(ALIGN_UP((u64)__builtin_frame_address(0), PAGE_SIZE) - *(u64 *)arg);
 }
 
 static void deep_thread(u64 bytes)
@@ -68,7 +70,7 @@ KTEST(stacks, depth_of_an_ended_thread_is_remembered)
 	EXPECT(d.used >= SIZE / 2 && d.size == SIZE, "'%s' used %lu of %lu bytes", d.name, d.used,
 	       d.size);
 	EXPECT_EQ(stacks_check(), 0);
-	deep_thread(SIZE - SIZE / 5);
+	deep_thread(SIZE - STACK_RESERVE(SIZE) + 64);
 	EXPECT_EQ(stacks_check(), 1);
 	EXPECT_EQ(stacks_check(), 0); /* it has been said */
 }
