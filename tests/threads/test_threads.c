@@ -29,8 +29,9 @@
 #include "tests/host/tap.h"
 #include "tests/threads/machine.h"
 
-#define PAGES_MAX 12 /* of a mapping */
-#define BOARD	  16
+#define PAGES_MAX      12 /* of a mapping */
+#define BOARD	       16
+#define OPERATIONS_MIN 4000 /* also on a machine that is busy with other things */
 
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
@@ -422,7 +423,7 @@ static void one_operation(void)
 
 static void cpu_work(void)
 {
-	while (tsc_now() < ends) {
+	while (tsc_now() < ends || atomic_read(&operations) < OPERATIONS_MIN) {
 		one_operation();
 		if (cpu_id() == 0 && !random_below(50))
 			change_space();
@@ -472,13 +473,12 @@ int main(int argc, char **argv)
 	KASSERT(!aspace_destroy(everybodys), "nobody runs on it");
 	vm_unmap_aliases();
 	after = mm_frames_at_hand();
-	ok(atomic_read(&operations) > 100 * seconds, "%lu operations", atomic_read(&operations));
 	ok(counter_sum(CNT_revive) && counter_sum(CNT_lock_wait) &&
 		   counter_sum(asked ? CNT_unhook : CNT_shootdown_serve),
-	   "among them %lu revivals, %lu shootdowns, %lu requests served, %lu tables unhooked, "
+	   "%lu operations, among them %lu revivals, %lu shootdowns, %lu requests served, %lu tables unhooked, "
 	   "%lu waits for a lock",
-	   counter_sum(CNT_revive), counter_sum(CNT_shootdown), counter_sum(CNT_shootdown_serve),
-	   counter_sum(CNT_unhook), counter_sum(CNT_lock_wait));
+	   atomic_read(&operations), counter_sum(CNT_revive), counter_sum(CNT_shootdown),
+	   counter_sum(CNT_shootdown_serve), counter_sum(CNT_unhook), counter_sum(CNT_lock_wait));
 	is_u64(after, before, "frames at hand are what they were");
 	is_u64(mm_check(false), 0, "mm_check() finds nothing (%s)", machine_printed());
 	return done_testing();
