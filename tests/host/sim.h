@@ -152,6 +152,7 @@ enum sim_access {
 	SIM_LOAD, /* atomic */
 	SIM_STORE,
 	SIM_UPDATE, /* by a locked instruction */
+	SIM_ENTRY,  /* a page table entry is, which every TLB may have until then */
 	SIM_WAIT,   /* nothing, until somebody else has done something; or it has no work */
 
 	/* what has just happened: for sim_saw alone */

@@ -8,8 +8,10 @@
  *   an entry comes to life    no CPU online may hold a translation of its address (DESIGN I3), but
  *                             for those bound to flush first (sim_online())
  *   an entry is cleared       until then any CPU may have cached it, so (`remember`) every CPU has
- *   a frame becomes a table   no CPU may hold a translation of it but the direct map's (I1, I4)
- *   a table is released       no CPU runs on it, or has it in its paging-structure caches
+ *   a frame becomes a table   no CPU may hold a translation of it but the direct map's (I1, I4),
+ *                             and no entry maps it
+ *   a table is released       no CPU runs on it, can walk to it, or has it in its
+ *                             paging-structure caches
  *   any leaf                  is not writable and executable at once (I5), and no frame of RAM is
  *                             mapped that is free or a table
  */
@@ -194,7 +196,7 @@ static vaddr_t leaf_va(const pte_t *e)
 
 void entry_write(pte_t *e, u64 v)
 {
-	sim_step_at(SIM_UPDATE, e, sizeof(*e), __builtin_return_address(0));
+	sim_step_at(SIM_ENTRY, e, sizeof(*e), __builtin_return_address(0));
 	sim_store_drain(sim.cpu);
 	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
 	check_frame(leaf_va(e), v);
@@ -205,7 +207,7 @@ u64 entry_clear(pte_t *e)
 {
 	u64 old;
 
-	sim_step_at(SIM_UPDATE, e, sizeof(*e), __builtin_return_address(0));
+	sim_step_at(SIM_ENTRY, e, sizeof(*e), __builtin_return_address(0));
 	sim_store_drain(sim.cpu);
 	old = e->v;
 	KASSERT(old & PTE_P, "entry of %#lx is cleared, but is %#lx", leaf_va(e), old);
@@ -216,7 +218,7 @@ u64 entry_clear(pte_t *e)
 /* Whoever remembers it is right again. Its frame may be free, if the mapping is a lazy one. */
 void entry_restore(pte_t *e, u64 v)
 {
-	sim_step_at(SIM_UPDATE, e, sizeof(*e), __builtin_return_address(0));
+	sim_step_at(SIM_ENTRY, e, sizeof(*e), __builtin_return_address(0));
 	sim_store_drain(sim.cpu);
 	KASSERT(!e->v, "entry of %#lx is restored, but is %#lx", leaf_va(e), e->v);
 	e->v = v;
@@ -284,6 +286,9 @@ static int sim_attach_table(pfn_t parent, unsigned slot, int level, pfn_t table)
 	m.bits = sim_tlb_frame_holders(table).bits & sim_online().bits;
 	KASSERT(!m.bits, "frame %#lx becomes a page table, but CPUs %#lx remember it mapped",
 		table.n, m.bits);
+	KASSERT(!sim_mm_is_up || !(pfn_frame(table)->alias.v & ALIAS_HEAD),
+		"frame %#lx becomes a page table, but is mapped (alias word %#lx)", table.n,
+		pfn_frame(table)->alias.v);
 	*t = (struct where){table.n, slot_va(p, slot), level - 1};
 	entry(parent, slot)->v = pfn_to_paddr(table) | PTE_TABLE_BITS;
 	return 0;
@@ -351,13 +356,19 @@ static void sim_unpin_root(pfn_t root)
 			pinned[i] = pinned[--nr_pinned];
 }
 
-/* Also for a CPU that idles, which may walk by speculation: no promise to flush is enough here. */
+/*
+ * Also for a CPU that idles, which may walk by speculation: no promise to flush is enough here. Who
+ * can walk there now may have done so a moment ago, and have it in a paging-structure cache.
+ */
 static void sim_release_tables(const pfn_t *tables, unsigned n)
 {
 	sim_full_barrier();
 	for (unsigned i = 0; i < n; i++) {
+		const struct where *w = where_is(tables[i]);
 		u64 bits = sim_tlb_walkers(tables[i]).bits;
 
+		if (w->level > 0)
+			bits |= walkers(w->va, tables[i]);
 		KASSERT(!is_pinned(tables[i]), "table %#lx is released, but pinned", tables[i].n);
 		KASSERT(!bits, "table %#lx is released, but CPUs %#lx may walk it", tables[i].n,
 			bits);

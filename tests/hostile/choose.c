@@ -15,10 +15,10 @@
 
 #include "tests/hostile/hostile.h"
 
-#define STEPS_MAX  20000000
 #define PCT_POINTS 6
 
 u64 run_seed;
+u64 steps_max = 20000000;
 
 static const struct plan *plan;
 static u32 steps_of[MAX_CPUS];
@@ -224,12 +224,14 @@ static bool writes(const struct sim_point *at)
 
 /*
  * Only before what another CPU can notice or be noticed by does it matter who goes first: a word
- * on which CPUs conflict, or what is no access to memory. (Two steps that do not conflict have the
- * same effect in either order.) Where the interrupt flag changes, interrupts are taken anyway.
+ * on which CPUs conflict, an entry, which TLBs have too, or what is no access to memory. (Two steps
+ * that do not conflict have the same effect in either order.) Where the interrupt flag changes,
+ * interrupts are taken anyway.
  */
 static void note_alternatives(const struct sim_point *at)
 {
-	if (at->word ? !conflict_seen(at->word, writes(at)) : at->access == SIM_FLAG)
+	if (at->access == SIM_FLAG ||
+	    (at->word && at->access != SIM_ENTRY && !conflict_seen(at->word, writes(at))))
 		return;
 	if (happened < plan->nr)
 		return;
@@ -268,8 +270,8 @@ struct sim_choice choose(const struct sim_point *at)
 	struct sim_choice c;
 
 	steps_of[sim.cpu]++;
-	if (sim.steps > STEPS_MAX)
-		panic("no end after %u steps: somebody waits for ever", STEPS_MAX);
+	if (sim.steps > steps_max)
+		panic("no end after %lu steps: somebody waits for ever", steps_max);
 	switch (plan->strategy) {
 	case BY_RANDOM:
 		c = by_random(at);

@@ -64,7 +64,7 @@ enum strategy {
 
 struct workload {
 	const char *name, *about;
-	bool small;			     /* few steps: to be searched through */
+	unsigned depth; /* it has few steps: events of a search; 0: too many steps for one */
 	void (*shape)(struct sim_config *c); /* more than a default machine; may be NULL */
 	void (*prepare)(void);		     /* once a world, on the booted machine, at rest */
 	void (*run)(void);		     /* spawns work and sim_run()s it, events come */
@@ -72,6 +72,7 @@ struct workload {
 };
 
 extern const struct workload small_workloads[]; /* one without a name ends it */
+extern const struct workload lazy_workloads[];
 extern const struct workload mixed_workloads[];
 const struct workload *workload_find(const char *name);
 
@@ -122,6 +123,7 @@ u64 next_world(u64 seed); /* the first seed of the next */
 void world_boot(const struct workload *w, u64 seed);
 bool run_plan(const struct plan *p);
 extern u64 runs_made, steps_made;
+extern u64 steps_max; /* a run with more has failed */
 
 /* choose.c; in the run's process. => for sim_choose */
 void choose_init(const struct plan *p);

@@ -25,7 +25,7 @@ static struct {
 	unsigned which, depth, shrink_seconds;
 	const struct workload *workload; /* NULL: all */
 	const char *replay;
-} options = {.seed = 1, .seconds = 10, .which = RANDOM | PCT, .depth = 2, .shrink_seconds = 30};
+} options = {.seed = 1, .seconds = 10, .which = RANDOM | PCT, .shrink_seconds = 30};
 
 /* Of one workload, in memory that its worlds share. */
 static struct totals {
@@ -50,7 +50,7 @@ static void *shared_memory(size_t bytes)
 	return p;
 }
 
-static const struct workload *const lists[] = {small_workloads, mixed_workloads};
+static const struct workload *const lists[] = {small_workloads, lazy_workloads, mixed_workloads};
 
 const struct workload *workload_find(const char *name)
 {
@@ -69,13 +69,14 @@ static void help(void)
 	       "  --seed=N            the first seed (1); fresh: one of the time of day\n"
 	       "  --schedules=N       of each workload; without it, as many as fit in\n"
 	       "  --seconds=N         of each workload (10)\n"
-	       "  --depth=N           exhaustive: events in a schedule, at most (2)\n"
+	       "  --depth=N           exhaustive: events in a schedule, at most (by workload)\n"
+	       "  --steps=N           a run with more steps has failed (20000000)\n"
 	       "  --shrink=N          seconds to make a failure small (30); 0: do not\n"
 	       "  --replay=RUN        repeat a run, as it was printed, and show every step\n\n"
 	       "workloads (+: small, for exhaustive):\n");
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)
 		for (const struct workload *w = lists[i]; w->name; w++)
-			printf("  %c %-16s %s\n", w->small ? '+' : ' ', w->name, w->about);
+			printf("  %c %-16s %s\n", w->depth ? '+' : ' ', w->name, w->about);
 }
 
 /* --- a failure -------------------------------------------------------------------------------- */
@@ -137,12 +138,17 @@ static int world(const struct workload *w, u64 seed, u64 end, double deadline)
 	return 0;
 }
 
+static unsigned depth_of(const struct workload *w)
+{
+	return options.depth ? options.depth : MAX(w->depth, 1u);
+}
+
 static int searched(const struct workload *w)
 {
 	struct plan p = plan_of(w, options.seed), bad;
 
 	world_boot(w, options.seed);
-	if (!exhaust(&p, options.depth, (unsigned)options.seconds, &totals->search, &bad)) {
+	if (!exhaust(&p, depth_of(w), (unsigned)options.seconds, &totals->search, &bad)) {
 		count_runs();
 		report(bad);
 		return 1;
@@ -206,7 +212,7 @@ static void by_search(const struct workload *w)
 
 	ok(good && (s->complete || !good),
 	   "%s: %s%lu schedules with up to %u events, %lu shared words, %lu steps", w->name,
-	   s->complete ? "all " : "only ", s->schedules, options.depth, s->words, totals->steps);
+	   s->complete ? "all " : "only ", s->schedules, depth_of(w), s->words, totals->steps);
 }
 
 static void one_workload(const struct workload *w)
@@ -288,6 +294,8 @@ static bool parse_option(const char *arg)
 	}
 	if ((v = value(arg, "--seed")))
 		return parse_number(v, &options.seed);
+	if ((v = value(arg, "--steps")))
+		return parse_number(v, &steps_max);
 	if ((v = value(arg, "--schedules")))
 		return parse_number(v, &options.schedules);
 	if ((v = value(arg, "--seconds")) && parse_number(v, &n)) {
@@ -325,7 +333,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)
 		for (const struct workload *w = lists[i]; w->name; w++)
 			if (options.workload ? w == options.workload
-					     : w->small || !(options.which & EXHAUSTIVE))
+					     : w->depth || !(options.which & EXHAUSTIVE))
 				one_workload(w);
 	return done_testing();
 }

@@ -170,6 +170,7 @@ static void see(const struct sim_point *at)
 		release(at->word);
 		break;
 	case SIM_UPDATE:
+	case SIM_ENTRY:
 		acquire(at->word);
 		release(at->word);
 		break;

@@ -281,6 +281,7 @@ static void print_step(u64 n, const struct seen *s)
 					    "loads",
 					    "stores",
 					    "updates",
+					    "writes entry",
 					    "waits"};
 
 	printf("%7lu  CPU %u  %s", n, s->cpu, names[s->point.access]);

@@ -39,7 +39,7 @@ static void shape(struct sim_config *c, u64 world)
 		.cpus = 2 + rng_below(&r, 3),
 		.ram = {{1 * MiB, 7 * MiB}},
 		.dirty_bytes = 256 * KiB,
-		.lazy_max_pages = 8u << rng_below(&r, 6),
+		.lazy_max_pages = 32u << rng_below(&r, 6),
 		.eager = !rng_below(&r, 4),
 		.keep = rng_below(&r, 2),
 		.deferred = !rng_below(&r, 4),

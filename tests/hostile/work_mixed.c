@@ -152,9 +152,18 @@ static void end_mapping(struct mapping m)
 		look_gone(&m, "an eager unmapping");
 }
 
+/* What is on the table is handed from CPU to CPU, as by a lock: that orders what they do. */
+static struct mapping *slot_of(struct rng *r)
+{
+	struct mapping *slot = &table[rng_below(r, TABLE)];
+
+	sim_note(SIM_UPDATE, slot, 0, NULL);
+	return slot;
+}
+
 static void put(struct mapping m, struct rng *r)
 {
-	struct mapping *slot = &table[rng_below(r, TABLE)], was = *slot;
+	struct mapping *slot = slot_of(r), was = *slot;
 
 	*slot = m;
 	if (was.va)
@@ -164,7 +173,7 @@ static void put(struct mapping m, struct rng *r)
 /* An ending takes a mapping off the table first, so nobody else ends it or reads it. */
 static void op_end(struct rng *r)
 {
-	struct mapping *slot = &table[rng_below(r, TABLE)], m = *slot;
+	struct mapping *slot = slot_of(r), m = *slot;
 
 	slot->va = NULL;
 	if (m.va)
@@ -207,7 +216,7 @@ static void op_vmalloc(struct rng *r)
 
 static void op_read(struct rng *r)
 {
-	look_right(&table[rng_below(r, TABLE)]);
+	look_right(slot_of(r));
 }
 
 static void op_purge(struct rng *r)
@@ -329,7 +338,8 @@ static void op_machine(struct rng *r)
 {
 	switch (rng_below(r, 5)) {
 	case 0:
-		park_drain();
+		if (!rng_below(r, 4))
+			park_drain();
 		break;
 	case 1:
 		shootdown_set_strategy(rng_below(r, 4) ? SHOOTDOWN_FILTERED : SHOOTDOWN_BROADCAST);

@@ -4,24 +4,19 @@
  * Each is a pair that must not go wrong, whatever comes between its accesses.
  */
 #include "mm/aspace.h"
-#include "mm/lazy.h"
-#include "mm/park.h"
-#include "mm/vmap.h"
+#include "mm/kmap.h"
 #include "tests/host/planting.h"
-#include "tests/hostile/hostile.h"
 #include "tests/hostile/promise.h"
+#include "tests/hostile/small.h"
 
-static struct frame *f[4];
-static void *mapped[4];
-
-static void two(void (*zero)(void *), void (*one)(void *))
+void two(void (*zero)(void *), void (*one)(void *))
 {
 	sim_spawn(0, zero, NULL);
 	sim_spawn(1, one, NULL);
 	sim_run();
 }
 
-static void shape_two(struct sim_config *c)
+void shape_two(struct sim_config *c)
 {
 	c->cpus = 2;
 	c->ram[0].end = 4 * MiB;
@@ -29,58 +24,6 @@ static void shape_two(struct sim_config *c)
 	c->lazy_max_pages = 64;
 	sim.idles = false;
 	sim.store_buffer = true;
-}
-
-static void shape_two_keep(struct sim_config *c)
-{
-	shape_two(c);
-	c->keep = true;
-}
-
-static void get_frames(void)
-{
-	KASSERT(!frame_alloc_many(f, ARRAY_SIZE(f), FRAME_ZERO), "no frames");
-	for (unsigned i = 0; i < ARRAY_SIZE(f); i++)
-		sign_frame(f[i], i);
-}
-
-/*
- * Areas that are ready and in nobody's way are put aside, so that what is mapped next must be one
- * that was unmapped.
- */
-static struct area *aside[2];
-
-static void put_aside(unsigned cpu)
-{
-	struct area *a;
-
-	sim_on(cpu);
-	vunmap(vmap(&f[3], 1, VM_W));
-	while ((a = park_pop(this_park(), 1))) {
-		a->parked = aside[cpu];
-		aside[cpu] = a;
-	}
-}
-
-static void put_back(void)
-{
-	for (unsigned cpu = 0; cpu < 2; cpu++) {
-		sim_on(cpu);
-		for (struct area *a = aside[cpu], *next; a; a = next) {
-			next = a->parked;
-			park_ready(a);
-		}
-	}
-	sim_on(0);
-}
-
-static void *map(unsigned i)
-{
-	void *va = vmap(&f[i], 1, VM_W);
-
-	KASSERT(va, "no mapping: %s", sim_printed());
-	must_read((vaddr_t)va, f[i], i);
-	return va;
 }
 
 static void no_finish(void)
@@ -188,144 +131,32 @@ static void run_covered(void)
 	two(look_covered, just_work);
 }
 
-/* --- unmapping against the reuse of addresses ------------------------------------------------- */
+/* --- a CPU that comes online ------------------------------------------------------------------ */
 
-static void prepare_reuse(void)
+static void shape_join(struct sim_config *c)
 {
-	get_frames();
-	put_aside(0);
-	put_aside(1);
-	mapped[1] = map(1);
+	shape_two(c);
+	c->cpus = 1;
+}
+
+static void prepare_join(void)
+{
+	KASSERT(!kmap_local_init_cpu(1), "no memory");
+	sim_cpu_power(1);
+	sim_on(1);
+	KASSERT(!mmu->load_root(kmap_local_root(1)), "no root");
 	sim_on(0);
-	mapped[0] = map(0);
 }
 
-static void unmap_and_map(void *arg __attribute__((unused)))
+static void join_and_work(void *arg __attribute__((unused)))
 {
-	unsigned i = sim.cpu;
-
-	vunmap(mapped[i]);
-	shootdown_quiet_point();
-	mapped[i] = map(2 + i);
-	must_read((vaddr_t)mapped[i], f[2 + i], 2 + i);
+	sim_cpu_join(1);
+	none_stale();
 }
 
-static void run_reuse(void)
+static void run_join(void)
 {
-	two(unmap_and_map, unmap_and_map);
-}
-
-static void finish_reuse(void)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(mapped); i++)
-		if (mapped[i])
-			vunmap(mapped[i]);
-	frame_free_many(f, ARRAY_SIZE(f));
-	vm_unmap_aliases();
-	put_back();
-}
-
-/* --- addresses that a CPU keeps, taken by it and by another ----------------------------------- */
-
-static void prepare_park(void)
-{
-	get_frames();
-	put_aside(1);
-	put_aside(0);
-	for (unsigned i = 0; i < 3; i++) {
-		struct area *a = aside[0];
-
-		aside[0] = a->parked;
-		park_ready(a);
-	}
-}
-
-static void take_and_give(void *arg __attribute__((unused)))
-{
-	for (unsigned i = 0; i < 2; i++) {
-		struct area *a = park_pop(this_park(), 1);
-
-		if (!a)
-			continue;
-		a->stamp = i ? shootdown_stamp() : 0;
-		if (i)
-			park_cleared(a);
-		else
-			park_ready(a);
-	}
-}
-
-static void drain(void *arg __attribute__((unused)))
-{
-	park_drain();
-}
-
-static void run_park(void)
-{
-	two(take_and_give, drain);
-}
-
-/* --- purges ----------------------------------------------------------------------------------- */
-
-static void prepare_lazy(void)
-{
-	get_frames();
-	for (unsigned i = 0; i < 3; i++)
-		vunmap(map(i));
-}
-
-static void map_revived(void *arg __attribute__((unused)))
-{
-	mapped[0] = map(0);
-	vunmap(mapped[0]);
-	mapped[0] = map(0);
-}
-
-static void purge_all(void *arg __attribute__((unused)))
-{
-	vm_unmap_aliases();
-	nobody_reaches(f[2], "a purge");
-	mapped[1] = map(1);
-}
-
-static void run_revive(void)
-{
-	two(map_revived, purge_all);
-}
-
-static void unmap_and_purge(void *arg __attribute__((unused)))
-{
-	unsigned i = sim.cpu;
-
-	vunmap(mapped[i]);
-	vm_unmap_aliases();
-	nobody_reaches(f[i], "a purge");
-}
-
-static void run_purges(void)
-{
-	two(unmap_and_purge, unmap_and_purge);
-}
-
-static void finish_lazy(void)
-{
-	frame_free_many(f, ARRAY_SIZE(f));
-	vm_unmap_aliases();
-	put_back();
-}
-
-static void purge_frame(void *arg __attribute__((unused)))
-{
-	unsigned i = sim.cpu;
-
-	vunmap(mapped[i]);
-	KASSERT(!vm_unmap_frame_aliases(&f[i], 1, PURGE_FLUSH), "frame %u is mapped", i);
-	nobody_reaches(f[i], "its purge");
-}
-
-static void run_frame_purge(void)
-{
-	two(purge_frame, unmap_and_purge);
+	two(ask_idle, join_and_work);
 }
 
 /* --- blocks of frames ------------------------------------------------------------------------- */
@@ -349,8 +180,9 @@ static void prepare_buddy(void)
 	}
 	KASSERT(block[1], "no two blocks are buddies");
 	while (n--)
-		if (some[n] != block[1])
+		if (some[n] != block[0] && some[n] != block[1])
 			frame_free(some[n], 1);
+	frame_free(block[0], 1); /* the last is taken first */
 }
 
 /* CPU 0 takes the block again while CPU 1 frees its buddy, which looks whether they can merge. */
@@ -415,36 +247,20 @@ static void finish_space(void)
 	KASSERT(!aspace_destroy(space), "not destroyed");
 }
 
-#define SMALL(n, a, s, p, r, fin)                                                         \
-	{                                                                                 \
-		.name = n, .about = a, .small = true, .shape = s, .prepare = p, .run = r, \
-		.finish = fin                                                             \
-	}
-
 const struct workload small_workloads[] = {
-	SMALL("shootdowns", "two CPUs ask each other to forget a page", shape_two, NULL,
+	SMALL("shootdowns", 2, "two CPUs ask each other to forget a page", shape_two, NULL,
 	      run_shootdowns, no_finish),
-	SMALL("full", "one asks for a page, the other for everything", shape_two, NULL, run_full,
+	SMALL("full", 2, "one asks for a page, the other for everything", shape_two, NULL, run_full,
 	      no_finish),
-	SMALL("idle", "a shootdown while the other CPU wakes, works and idles", shape_idle,
+	SMALL("idle", 2, "a shootdown while the other CPU wakes, works and idles", shape_idle,
 	      prepare_idle, run_idle, no_finish),
-	SMALL("covered", "looking for proof while the other CPU wakes", shape_idle, prepare_idle,
+	SMALL("covered", 2, "looking for proof while the other CPU wakes", shape_idle, prepare_idle,
 	      run_covered, no_finish),
-	SMALL("reuse", "both unmap, flush and map again, lazily", shape_two, prepare_reuse,
-	      run_reuse, finish_reuse),
-	SMALL("park", "one maps, the other takes its addresses home", shape_two, prepare_park,
-	      run_park, finish_reuse),
-	SMALL("revive", "one revives what the other purges", shape_two_keep, prepare_lazy,
-	      run_revive, finish_reuse),
-	SMALL("purges", "both unmap and purge, policy tlb", shape_two, prepare_reuse, run_purges,
-	      finish_lazy),
-	SMALL("purges-pte", "both unmap and purge, policy pte", shape_two_keep, prepare_reuse,
-	      run_purges, finish_lazy),
-	SMALL("frame-purge", "a frame's purge against a purge, policy pte", shape_two_keep,
-	      prepare_reuse, run_frame_purge, finish_lazy),
-	SMALL("buddy", "a block is taken while its buddy is freed", shape_two, prepare_buddy,
+	SMALL("join", 3, "a shootdown while the other CPU comes online", shape_join, prepare_join,
+	      run_join, no_finish),
+	SMALL("buddy", 3, "a block is taken while its buddy is freed", shape_two, prepare_buddy,
 	      run_buddy, finish_buddy),
-	SMALL("space", "a page of a space is unmapped while a CPU visits", shape_two, prepare_space,
-	      run_space, finish_space),
+	SMALL("space", 3, "a page of a space is unmapped while a CPU visits", shape_two,
+	      prepare_space, run_space, finish_space),
 	{0},
 };
