@@ -109,7 +109,7 @@ static int xen_batch_end(unsigned *done)
 
 pte_t *xen_direct_entry(pfn_t pfn)
 {
-	vaddr_t va = (vaddr_t)phys_to_virt(pfn_to_paddr(pfn));
+	vaddr_t va = DIRECT_BASE + pfn_to_paddr(pfn);
 
 	return &pt_entries(pt_leaf_table(kernel_root, va))[pt_index(va, 1)];
 }

@@ -20,10 +20,7 @@
  * it is undone properly, if accepted it can be unpinned. Who pins tables from the bottom up never
  * sees it.
  */
-const u16 typing_slot_number[TYPING_SLOTS] = {1, 2, 3, 5, 100, 255, 256, 271, 272, 300, 510, 511};
-
-#define FIRST_XEN_SLOT 6 /* the index of slot 256 */
-#define LAST_XEN_SLOT  7 /* and of 271 */
+const u16 typing_slot_number[TYPING_SLOTS] = {TYPING_SLOT_NUMBERS};
 
 const struct typing_rules typing_dom0 = {.cache_bits = true, .ptwr = true, .linear = true};
 /*
@@ -39,7 +36,7 @@ static int refuse(struct typing *t, int err, enum typing_reason reason, unsigned
 		  enum typing_type wanted)
 {
 	t->why = (struct typing_why){
-		.reason = reason, .err = err, .frame = (u8)frame, .wanted = wanted};
+		.reason = reason, .err = err, .frame = (u16)frame, .wanted = wanted};
 	return err;
 }
 
@@ -49,7 +46,7 @@ static int refused_at(struct typing *t, unsigned table, unsigned slot, pte_t e, 
 	struct typing_why *w = &t->why;
 
 	if (w->depth < ARRAY_SIZE(w->path)) {
-		w->path[w->depth] = (struct typing_ref){.frame = (u8)table, .slot = (u8)slot};
+		w->path[w->depth] = (struct typing_ref){.frame = (u16)table, .slot = (u16)slot};
 		w->entry[w->depth++] = e;
 	}
 	w->err = err;
@@ -181,7 +178,7 @@ static int promote_entry(struct typing *t, unsigned frame, int level, unsigned s
 	int err = 0;
 
 	/* More of Xen's entries stand between 256 and 271 than are modelled. */
-	if (slot == LAST_XEN_SLOT && level < 4 && f->xen_slots)
+	if (slot == TYPING_XEN_LAST && level < 4 && f->xen_slots)
 		err = get_entry(t, frame, slot, level, xen_entry);
 	if (err || !counted(level, slot) || !pte_present(f->e[slot]))
 		return err;
@@ -213,7 +210,7 @@ static int promote(struct typing *t, unsigned frame, int level)
 	}
 	if (level == 4) {
 		f->xen_slots = true;
-		f->e[FIRST_XEN_SLOT] = f->e[LAST_XEN_SLOT] = xen_entry;
+		f->e[TYPING_XEN_FIRST] = f->e[TYPING_XEN_LAST] = xen_entry;
 	}
 	return 0;
 }

@@ -22,10 +22,17 @@
 
 #include "arch/x86/pte.h"
 
-#define TYPING_FRAMES 64
-
-/* A page table has 512 entries; those at these slots are used, the others stay zero. */
-#define TYPING_SLOTS 12
+/*
+ * A page table has 512 entries; those at these slots are used, the others stay zero. The host tests
+ * have a universe as large as a machine as well (tests/host/xen_machine.c).
+ */
+#ifndef TYPING_SLOTS
+#define TYPING_FRAMES	    64
+#define TYPING_SLOTS	    12
+#define TYPING_SLOT_NUMBERS 1, 2, 3, 5, 100, 255, 256, 271, 272, 300, 510, 511
+#define TYPING_XEN_FIRST    6 /* the index of slot 256 */
+#define TYPING_XEN_LAST	    7 /* and of 271 */
+#endif
 extern const u16 typing_slot_number[TYPING_SLOTS]; /* ascending: Xen validates in this order */
 
 /* Slots 256 to 271 of an L4 are Xen's. */
@@ -94,15 +101,15 @@ enum typing_reason {
 };
 
 struct typing_ref {
-	u8 frame; /* the table */
-	u8 slot;  /* index into typing_slot_number */
+	u16 frame; /* the table */
+	u16 slot;  /* index into typing_slot_number */
 };
 
 /* Why the last operation failed. */
 struct typing_why {
 	enum typing_reason reason;
 	int err;		   /* what the operation returned */
-	u8 frame;		   /* the frame whose type was asked for */
+	u16 frame;		   /* the frame whose type was asked for */
 	enum typing_type wanted;   /* and what it was to be */
 	unsigned depth;		   /* how many entries lead there: */
 	struct typing_ref path[4]; /* the refused entry first, the outermost table's last */
@@ -117,8 +124,8 @@ struct typing {
 };
 
 struct typing_update {
-	u8 frame;
-	u8 slot; /* index into typing_slot_number */
+	u16 frame;
+	u16 slot; /* index into typing_slot_number */
 	pte_t e;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The whole mapping engine against a naive reference (naive_engine.h). The input is a machine (how
- * many CPUs, which policy, what is hostile about it) and a program: bytes that are operations, each
- * followed by the bytes of its arguments. After each operation what came out must be what the
+ * many CPUs, which policy, what is hostile about it) and a program: records of RECORD bytes, which
+ * are the number of an operation, a CPU, and arguments. After each operation what came out must be what the
  * reference says:
  *
  *   success or failure    nothing fails but what must, or what an injected failure was hit by; and
@@ -29,6 +29,8 @@
 #include "tests/fuzz/child.h"
 #include "tests/host/scarce.h"
 
+#define HEADER	    4 /* bytes of the input before the first record */
+#define RECORD	    12
 #define MAX_OPS	    300
 #define CHECK_EVERY 32 /* operations */
 #define RAM_END	    ((paddr_t)NAIVE_FRAMES << PAGE_SHIFT)
@@ -38,7 +40,7 @@ unsigned op_cpu;
 bool scarce;
 struct frame *tester[TESTER_FRAMES];
 
-static const u8 *at, *end;
+static const u8 *at, *end, *record_end;
 static struct area *scarce_rest;
 static struct sim_snapshot before;
 static u64 armed_memory;
@@ -47,7 +49,7 @@ static bool all_cleared; /* no entry of an unmapped page is left (policy pte lea
 
 u8 next_byte(void)
 {
-	return at < end ? *at++ : 0;
+	return at < end && at < record_end ? *at++ : 0;
 }
 
 void note(const char *fmt, ...)
@@ -422,6 +424,7 @@ static void boot(void)
 				      .seed = c,
 				      .ram = {{1 * MiB, RAM_END}}});
 	scarce = a & 128;
+	sim.fail_sets_only = true; /* that an entry is cleared is refused by nobody */
 	sim.speculate = b & 2 ? 150 : 0;
 	sim.ipi_at_once = b & 4;
 	sim.idles = b & 8;
@@ -434,6 +437,7 @@ static void run(const u8 *data, size_t size)
 
 	at = data;
 	end = data + size;
+	record_end = data + HEADER;
 	boot();
 	first = sim_snapshot();
 	naive_init(VMAP_BASE, VMAP_END);
@@ -445,8 +449,11 @@ static void run(const u8 *data, size_t size)
 		*raw_word(pfn_of(tester[i])) = i;
 		naive_own(pfn_of(tester[i]), NAIVE_TESTER, i);
 	}
-	while (at < end && op_number < MAX_OPS)
+	for (size_t i = HEADER; i < size && op_number < MAX_OPS; i += RECORD) {
+		at = data + i;
+		record_end = at + RECORD;
 		run_op();
+	}
 	check_all();
 	end_spaces();
 	end_areas();

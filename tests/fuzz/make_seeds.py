@@ -6,6 +6,7 @@ One or two good inputs a target are enough: they show the fuzzer the formats' wo
 numbers, tag types, signatures), from which it finds its way to the bad ones by itself.
 """
 import pathlib
+import random
 import struct
 import sys
 
@@ -123,10 +124,44 @@ def xenstore():
     yield "longest", struct.pack("<IIB", 1024, 0, 99) + message(2, bytes(4096))
 
 
+# The operations of fuzz_engine.c, in the order of its table; the last arms a failure for another.
+ENGINE_OPS = """map map map map unmap unmap unmap alloc alloc realloc local local_end reserve sparse_map sparse_map
+    sparse_unmap protect device find nonsense purge purge_frames purge_frames policy tune interrupt access access
+    access look give take space_create space_copy space_map space_map space_unmap space_load space_destroy
+    space_access space_access arm""".split()
+ENGINE_WORK = ("map unmap access policy", "map unmap purge_frames give take access", "alloc realloc unmap access",
+               "reserve sparse_map sparse_unmap access look", "map alloc protect unmap access", "device unmap access find",
+               "space_create space_copy space_map space_unmap space_access", "local local_end map purge_frames",
+               "space_create space_map space_load space_destroy", "map give take space_create space_map space_load")
+
+
+def engine():
+    """Programs of a few operations each, with and without failures: a machine's 4 bytes, then 12 for each."""
+    for n in range(6 * len(ENGINE_WORK)):
+        rng = random.Random(n)
+        names = ENGINE_WORK[n % len(ENGINE_WORK)].split()
+        program = bytes(rng.randrange(256) for _ in range(4))
+        for _ in range(24):
+            name = rng.choice(names)
+            record = [ENGINE_OPS.index(name), rng.randrange(4)]
+            if n % 3 == 2 and rng.random() < 0.3:
+                record = [ENGINE_OPS.index("arm"), record[1], record[0]]
+            program += bytes(record + [rng.randrange(256) if rng.random() < 0.5 else rng.randrange(6)
+                                       for _ in range(12 - len(record))])
+        yield f"{n:02}", program
+
+
+def monitor():
+    """What somebody types at the prompt."""
+    yield "plain", b"show a b\rshow \"c;d\" 'e' ; stop x;show\r\x04"
+    yield "edited", b"sho\t1\r\x1b[A\x01x\x05\x17y\rhelp\x03spoil a;show b\x1b[D\x7f\r"
+    yield "run", b"rshow a \"b c\"; spoil x y; stop"
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for target in (multiboot2, pvh, xen_start, cmdline, acpi, psf, xenstore):
+    for target in (multiboot2, pvh, xen_start, cmdline, acpi, psf, xenstore, engine, monitor):
         directory = pathlib.Path(sys.argv[1], target.__name__)
         directory.mkdir(parents=True, exist_ok=True)
         for name, data in target():

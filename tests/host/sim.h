@@ -37,32 +37,36 @@ struct sim_config {
 	unsigned cpus; /* online after sim_boot(); 0 means 1 */
 	u64 seed;
 	struct sim_range ram[8]; /* ends with an empty one; none at all: 1 MiB to 33 MiB */
-	u64 dirty_bytes;    /* at the top of each range, that are not zero at first; 0: 2 MiB */
-	u64 direct_limit;   /* bytes in the direct map; 0: all */
-	bool eager;	    /* policy off; */
-	bool keep;	    /* policy pte; else tlb */
-	u64 lazy_max_pages; /* 0: 1024 */
-	int max_leaf_level; /* 0: 3 */
-	bool deferred;	    /* entries are written by calls (mmu->set_run) and batches */
+	u64 dirty_bytes;	/* at the top of each range, that are not zero at first; 0: 2 MiB */
+	u64 direct_limit;	/* bytes in the direct map; 0: all */
+	bool eager;		/* policy off; */
+	bool keep;		/* policy pte; else tlb */
+	u64 lazy_max_pages;	/* 0: 1024 */
+	int max_leaf_level;	/* 0: 3 */
+	bool deferred;		/* entries are written by calls (mmu->set_run) and batches */
+	void (*platform)(void); /* sets another `mmu`, before mm/ is brought up */
 };
 
 /* What a test may turn while the machine runs. Zero is the kindest machine but for `remember`. */
 struct sim {
-	unsigned cpu;	   /* the CPU that runs now */
-	u64 steps;	   /* shared accesses so far */
-	u32 preempt;	   /* one in so many of them changes CPU; 0: only waiting does */
-	u32 speculate;	   /* before one in so many a CPU walks somewhere at random; 0: never */
-	bool store_buffer; /* stores may become visible late */
-	bool ipi_at_once;  /* a kicked CPU answers before kick() returns */
-	bool remember;	   /* every CPU holds each translation up to the clearing of its entry */
-	bool deferred;	   /* leaves are written at batch_end(), as by a hypercall */
-	u64 batches;	   /* so many of these that wrote anything */
-	u32 fail_batch;	   /* the so-many-th entry from now on is refused; 0: none is */
-	u32 fail_attach;   /* the same for tables, */
-	u32 fail_pin;	   /*   roots to be pinned */
-	u32 fail_load;	   /*   and roots to be loaded */
-	bool idles;	   /* CPUs with nothing to do go idle, as mm/shootdown.h means it */
-	cpumask_t deaf;	   /* these take no interrupt, NMIs aside */
+	unsigned cpu;	     /* the CPU that runs now */
+	u64 steps;	     /* shared accesses so far */
+	u32 preempt;	     /* one in so many of them changes CPU; 0: only waiting does */
+	u32 speculate;	     /* before one in so many a CPU walks somewhere at random; 0: never */
+	bool store_buffer;   /* stores may become visible late */
+	bool ipi_at_once;    /* a kicked CPU answers before kick() returns */
+	bool remember;	     /* every CPU holds each translation up to the clearing of its entry */
+	bool deferred;	     /* leaves are written at batch_end(), as by a hypercall */
+	u64 batches;	     /* so many of these that wrote anything */
+	u32 fail_batch;	     /* the so-many-th entry from now on is refused; 0: none is */
+	bool fail_sets_only; /* entries that are cleared do not count, and are not refused */
+	u32 fail_attach;     /* the same for tables, */
+	u32 fail_pin;	     /*   roots to be pinned */
+	u32 fail_load;	     /*   and roots to be loaded */
+	bool idles;	     /* CPUs with nothing to do go idle, as mm/shootdown.h means it */
+	cpumask_t deaf;	     /* these take no interrupt, NMIs aside */
+	cpumask_t asleep;    /* these run nothing at all, unless all others wait for them */
+	u32 sleepy;	     /* one in so many hypercalls puts a vCPU to sleep, or wakes it */
 	void (*on_trap)(
 		void); /* called in every trap once what it owes since the CPU idled is done */
 };
@@ -239,6 +243,7 @@ pfn_t sim_tlb_root(unsigned cpu);
 void sim_tlb_speculate(unsigned cpu, u32 where);
 void sim_tlb_invalidate_page(unsigned cpu, vaddr_t va);
 void sim_tlb_invalidate_all(unsigned cpu);
+void sim_tlb_forget_frame(pfn_t pfn); /* no CPU maps it any more, anywhere */
 
 /* => true with the leaf and its level if the tables under `root` map va */
 bool sim_walk(pfn_t root, vaddr_t va, int *level, pte_t *leaf);
@@ -289,6 +294,16 @@ struct sim_snapshot sim_snapshot(void);
 bool sim_unchanged(const struct sim_snapshot *s, const char *what);
 
 /* --- between the files of the simulator ------------------------------------------------------ */
+
+/*
+ * For another platform. What address a table maps, and at which level; SIM_NO_TABLE: it is none any
+ * more. sim_entry_changes: an entry of a table is written, and what the TLBs make of it is checked.
+ */
+#define SIM_NO_TABLE -1
+int sim_table_level(pfn_t table); /* 0, SIM_NO_TABLE: no table */
+void sim_table_is_at(pfn_t table, int level, vaddr_t va);
+vaddr_t sim_table_slot_va(pfn_t table, unsigned slot);
+void sim_entry_changes(pfn_t table, unsigned slot, pte_t e);
 
 void sim_store_drain(unsigned cpu);
 void sim_store_leak(unsigned cpu); /* the oldest store becomes visible */

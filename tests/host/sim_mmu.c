@@ -2,7 +2,7 @@
 /*
  * The platform's side of mm/mmu_ops.h on the simulated machine, and how mm/ is brought up on it.
  *
- * Every write of an entry passes through write_entry(), which knows from attach_table() what
+ * Every write of an entry passes through sim_entry_changes(), which knows from attach_table() what
  * address each table maps, and so can hold every write against all TLBs:
  *
  *   an entry comes to life    no CPU online may hold a translation of its address (DESIGN I3), but
@@ -30,15 +30,13 @@
 #define BATCH_MAX   4096
 #define PINS_MAX    256
 
-#define NO_TABLE    -1
-
 /*
  * What a table maps: a hash by pfn. Grows only; a frame that serves again is found and rewritten.
  */
 static struct where {
 	u64 pfn;
 	vaddr_t va;
-	int level; /* 0: unused; NO_TABLE: it is no table any more */
+	int level; /* 0: unused; SIM_NO_TABLE: it is no table any more */
 } where[WHERE_SLOTS];
 
 static struct batch {
@@ -76,6 +74,21 @@ static vaddr_t slot_va(const struct where *w, unsigned slot)
 	vaddr_t va = w->va + slot * pt_entry_size(w->level);
 
 	return (vaddr_t)((s64)(va << 16) >> 16);
+}
+
+int sim_table_level(pfn_t table)
+{
+	return where_is(table)->level;
+}
+
+void sim_table_is_at(pfn_t table, int level, vaddr_t va)
+{
+	*where_is(table) = (struct where){table.n, va, level};
+}
+
+vaddr_t sim_table_slot_va(pfn_t table, unsigned slot)
+{
+	return slot_va(where_is(table), slot);
 }
 
 /*
@@ -120,7 +133,7 @@ static u64 walkers(vaddr_t va, pfn_t table)
 	return bits;
 }
 
-static void write_entry(pfn_t table, unsigned slot, pte_t e)
+void sim_entry_changes(pfn_t table, unsigned slot, pte_t e)
 {
 	const struct where *w = where_is(table);
 	pte_t *p = entry(table, slot), old = *p;
@@ -148,7 +161,7 @@ static void issue_entry(pfn_t table, unsigned slot, pte_t e)
 
 	sim_full_barrier();
 	if (!sim.deferred) {
-		write_entry(table, slot, e);
+		sim_entry_changes(table, slot, e);
 		return;
 	}
 	b = &batches[sim.cpu];
@@ -200,7 +213,7 @@ void entry_write(pte_t *e, u64 v)
 	sim_store_drain(sim.cpu);
 	KASSERT(!e->v, "entry of %#lx is written, but is %#lx", leaf_va(e), e->v);
 	check_frame(leaf_va(e), v);
-	write_entry(table_of(e), slot_of(e), (pte_t){v});
+	sim_entry_changes(table_of(e), slot_of(e), (pte_t){v});
 }
 
 u64 entry_clear(pte_t *e)
@@ -211,7 +224,7 @@ u64 entry_clear(pte_t *e)
 	sim_store_drain(sim.cpu);
 	old = e->v;
 	KASSERT(old & PTE_P, "entry of %#lx is cleared, but is %#lx", leaf_va(e), old);
-	write_entry(table_of(e), slot_of(e), (pte_t){0});
+	sim_entry_changes(table_of(e), slot_of(e), (pte_t){0});
 	return old;
 }
 
@@ -241,19 +254,27 @@ static void check_cleared(pfn_t table, unsigned slot)
 		"%#lx is cleared, but its area is lazy and anybody's", va);
 }
 
+/* => how many are taken */
+static unsigned taken_of(const struct batch *b)
+{
+	for (unsigned i = 0; sim.fail_batch && i < b->nr; i++)
+		if ((b->write[i].e.v || !sim.fail_sets_only) && !--sim.fail_batch)
+			return i;
+	return b->nr;
+}
+
 static int sim_batch_end(unsigned *done)
 {
 	struct batch *b = &batches[sim.cpu];
-	unsigned n = sim.fail_batch ? MIN(b->nr, sim.fail_batch - 1) : b->nr;
+	unsigned n = taken_of(b);
 	bool failed = n < b->nr;
 
 	sim.batches += !!b->nr;
 	for (unsigned i = 0; i < n; i++) {
 		if (!b->write[i].e.v)
 			check_cleared(b->write[i].table, b->write[i].slot);
-		write_entry(b->write[i].table, b->write[i].slot, b->write[i].e);
+		sim_entry_changes(b->write[i].table, b->write[i].slot, b->write[i].e);
 	}
-	sim.fail_batch -= MIN(sim.fail_batch, b->nr);
 	b->nr = 0;
 	if (done)
 		*done = n;
@@ -311,7 +332,7 @@ static void sim_empty_table(pfn_t parent, unsigned slot, pfn_t table)
 		if (entry(table, i)->v)
 			check_cleared(table, i);
 	entry(parent, slot)->v = 0;
-	t->level = NO_TABLE;
+	t->level = SIM_NO_TABLE;
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		entry(table, i)->v = 0;
 		if (i % 64 == 0)
@@ -373,7 +394,7 @@ static void sim_release_tables(const pfn_t *tables, unsigned n)
 		KASSERT(!bits, "table %#lx is released, but CPUs %#lx may walk it", tables[i].n,
 			bits);
 		if (where_is(tables[i])->level)
-			where_is(tables[i])->level = NO_TABLE;
+			where_is(tables[i])->level = SIM_NO_TABLE;
 	}
 }
 
@@ -475,6 +496,8 @@ void sim_boot(const struct sim_config *c)
 		sim_mmu_ops.clear_end = run_clear_end_queued;
 		sim_mmu_ops.empty_table = sim_empty_table;
 	}
+	if (full.platform)
+		full.platform();
 	sim_early(&full);
 	KASSERT(!space_init(&sim_image, full.direct_limit ? full.direct_limit : ~0ull, &why), "%s",
 		why);
@@ -485,7 +508,7 @@ void sim_boot(const struct sim_config *c)
 		if (cpu)
 			sim_cpu_power(cpu);
 		sim_on(cpu);
-		sim_load_root(kmap_local_root(cpu));
+		KASSERT(!mmu->load_root(kmap_local_root(cpu)), "CPU %u's own root", cpu);
 		if (cpu)
 			sim_cpu_join(cpu);
 	}

@@ -102,7 +102,8 @@ static bool runnable(const struct context *c)
 {
 	if (c == &contexts[HARNESS])
 		return !joining || !work_left() || sim.steps >= run_until;
-	if (!c->stack || sim_cpus[c->cpu].state == SIM_CPU_ABSENT)
+	if (!c->stack || sim_cpus[c->cpu].state == SIM_CPU_ABSENT ||
+	    cpumask_has(sim.asleep, c->cpu))
 		return false;
 	if (!joining && contexts[HARNESS].cpu == c->cpu)
 		return false; /* the harness is that CPU now */
@@ -129,6 +130,10 @@ static struct context *by_chance(void)
 			found[n++] = &contexts[i];
 	if (is_other(&contexts[HARNESS]))
 		found[n++] = &contexts[HARNESS];
+	if (!n && sim.asleep.bits) { /* what is waited for may be theirs to do */
+		sim.asleep.bits = 0;
+		return by_chance();
+	}
 	return n ? found[sim_random(n)] : NULL;
 }
 
@@ -274,6 +279,8 @@ void sim_relax(void)
 	struct context *other;
 
 	sim_store_drain(sim.cpu);
+	if (sim.asleep.bits && !sim_random(50))
+		sim.asleep.bits = 0; /* nobody sleeps for as long as a watchdog waits */
 	other = pick_other();
 	now += other ? TICKS_PER_RELAX : TICKS_ALL_IDLE;
 	if (other)

@@ -105,6 +105,17 @@ void sim_tlb_invalidate_all(unsigned cpu)
 	drop_all(&tlbs[cpu], false);
 }
 
+void sim_tlb_forget_frame(pfn_t pfn)
+{
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		for (unsigned i = 0; tlbs[cpu].entries && i < BUCKETS; i++)
+			for (struct translation **p = &tlbs[cpu].bucket[i]; *p;)
+				if (pte_addr((*p)->e, 1) == pfn_to_paddr(pfn))
+					drop(&tlbs[cpu], p, false, (*p)->va, false);
+				else
+					p = &(*p)->next;
+}
+
 void sim_tlb_load_root(unsigned cpu, pfn_t root)
 {
 	tlbs[cpu].root = root;
