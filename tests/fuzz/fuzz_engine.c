@@ -2,8 +2,8 @@
 /*
  * The whole mapping engine against a naive reference (naive_engine.h). The input is a machine (how
  * many CPUs, which policy, what is hostile about it) and a program: records of RECORD bytes, which
- * are the number of an operation, a CPU, and arguments. After each operation what came out must be what the
- * reference says:
+ * are the number of an operation, a CPU, and arguments. After each operation what came out must be
+ * what the reference says:
  *
  *   success or failure    nothing fails but what must, or what an injected failure was hit by; and
  *                         what fails changes nothing

@@ -18,7 +18,8 @@
  *   sim_store.c   their store buffers
  *   sim_locks.c   locks that assert more than the real ones
  *   sim_tlb.c     TLBs, walks, memory accesses through them
- *   sim_mmu.c     the platform's side of mm/mmu_ops.h, and bringing mm/ up
+ *   sim_mmu.c     the platform's side of mm/mmu_ops.h
+ *   sim_boot.c    bringing mm/ up
  */
 #ifndef TESTS_HOST_SIM_H
 #define TESTS_HOST_SIM_H
@@ -326,6 +327,7 @@ void sim_locks_at_rest(unsigned cpu);
 void sim_mmu_at_rest(void);
 void sim_memory_map_as(pfn_t root);
 void sim_kick(cpumask_t targets);
+void sim_empty_table(pfn_t parent, unsigned slot, pfn_t table);
 
 extern struct mmu_ops sim_mmu_ops;
 extern bool sim_mm_is_up;

@@ -3,8 +3,8 @@
  * The simulated machine with a hypervisor on it: xen/mmu.c, compiled as it is, on a Xen that is
  * this file. What Xen would say comes from the model of its page typing (xen/typing.h), which has
  * been held against real Xen over a million operations; here it is compiled once more, as large as
- * the machine (typing_full.c). It sees every entry that is written by hypercall, every table that is linked, every
- * pin, unpin and load, and refuses what Xen would refuse.
+ * the machine (typing_full.c). It sees every entry that is written by hypercall, every table that
+ * is linked, every pin, unpin and load, and refuses what Xen would refuse.
  *
  *   I1     follows from it: a frame cannot be a table while any entry maps it writable. Beyond
  *          that, C code that stores to a table through the direct map faults, as the page there is
