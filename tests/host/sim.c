@@ -14,6 +14,7 @@
  */
 #define _GNU_SOURCE /* memfd_create, SEEK_DATA */
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -393,12 +394,23 @@ void sim_check(void)
 		panic("mm_check: %s", sim_printed());
 }
 
+/* SIM_ONLY is a glob, or one after a '!'. */
+static bool is_asked_for(const char *name)
+{
+	const char *only = getenv("SIM_ONLY");
+	bool not = only && *only == '!';
+
+	return !only || !fnmatch(only + not, name, 0) != not;
+}
+
 void sim_scenario(const char *name, void (*fn)(void))
 {
 	char line[2048];
 	FILE *lines;
 	int fd[2], status;
 
+	if (!is_asked_for(name))
+		return;
 	KASSERT(!pipe(fd), "no pipe");
 	printf("# %s\n", name);
 	child = sim_fork();

@@ -254,7 +254,8 @@ bool sim_walk(pfn_t root, vaddr_t va, int *level, pte_t *leaf);
 /*
  * Runs fn in a process of its own, with a machine of its own; its checks count with ours. When fn
  * returns nobody may hold a lock, have interrupts off or a batch open, and mm_check() must agree
- * (if mm/ is up).
+ * (if mm/ is up). SIM_ONLY=GLOB in the environment leaves out what is not called so, SIM_ONLY=!GLOB
+ * what is.
  */
 void sim_scenario(const char *name, void (*fn)(void));
 
