@@ -252,11 +252,12 @@ compile_commands.json: FORCE ## for editors: how each file is compiled
 help: ## this list
 	@sed -n 's/^#   \([A-Z_]*=.*\)/  \1/p' Makefile
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile tests/tests.mk \
-		tests/model/model.mk tools/compare/compare.mk | expand -t 32
+		tests/*/*.mk tools/compare/compare.mk | expand -t 32
 
 clean: ## remove what was built
 	rm -rf $(O)
 
 include tests/tests.mk
+include tests/mutants/mutants.mk
 include tools/compare/compare.mk
 include tools/xen/xen.mk
