@@ -400,7 +400,7 @@ static bool is_asked_for(const char *name)
 	const char *only = getenv("SIM_ONLY");
 	bool not = only && *only == '!';
 
-	return !only || !fnmatch(only + not, name, 0) != not;
+	return !only || !fnmatch(only + not, name, 0) != not ;
 }
 
 void sim_scenario(const char *name, void (*fn)(void))

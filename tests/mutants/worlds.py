@@ -2,7 +2,7 @@
 """Where a mutant is tried: what is built there, what is run, and how one sees that it failed.
 
     host PROGRAM [SCENARIO]        a program of tests/host, or of that only what is called so (a glob)
-    qemu [SETTING=..] COMMAND      the monitor's command, then `check`, in QEMU; settings of machine.py: smp mem cpu append
+    qemu [SETTING=..] COMMAND      a command of the monitor, then `check`, in QEMU; SETTING: smp mem cpu append (machine.py)
     bochs, xen                     the same in Bochs, and as dom0 under Xen
 """
 
