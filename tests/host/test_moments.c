@@ -12,24 +12,28 @@
 #include "mm/shootdown.h"
 #include "mm/vmalloc.h"
 #include "mm/vmap.h"
-#include "tests/host/mapping.h"
+#include "tests/host/spaces.h"
 
-#define PAGES	   9u /* both of the loops in mm/run.h */
+#define PAGES	   9u  /* both of the loops in mm/run.h */
+#define MOST_PAGES 70u /* so many that their table is emptied as a whole */
 #define HUGE_PAGES PT_ENTRIES
 #define STEPS_MAX  40000u
 
-/* What is unmapped. CPU 0 does it, of `pages` frames f[] at `va`. */
+/* What is unmapped. CPU 0 does it, of `pages` frames f[] at `va`; f[MANY - 1] is another's. */
 struct way {
 	const char *name;
 	enum lazy_policy policy;
 	unsigned pages;
 	vaddr_t (*map)(void);
 	void (*unmap)(void *va);
-	bool at_once; /* and when it returns nobody remembers */
+	bool at_once;  /* and when it returns nobody remembers */
+	bool deferred; /* entries are asked for */
 };
 
 static const struct way *way;
 static vaddr_t va;
+static void *other; /* CPU 1's: another frame, */
+static bool same;   /* or one of those */
 static bool done;
 
 static vaddr_t map_some(void)
@@ -41,6 +45,12 @@ static void unmap_and_purge(void *p)
 {
 	vunmap(p);
 	lazy_purge(PURGE_PTES);
+}
+
+static void unmap_and_unhook(void *p)
+{
+	vunmap(p);
+	lazy_unhook();
 }
 
 static vaddr_t map_owned(void)
@@ -68,14 +78,37 @@ static void unmap_sparse(void *p)
 	KASSERT(!vm_area_unmap((void *)((vaddr_t)p - 5 * PAGE_SIZE), 5, way->pages), "not mapped");
 }
 
+static struct aspace *space;
+
+static vaddr_t map_in_space(void)
+{
+	if (!space)
+		space = new_space("space");
+	load(0, space);
+	load(1, space);
+	KASSERT(!aspace_map(space, BASE, way->pages, VM_W), "no memory");
+	return BASE;
+}
+
+static void unmap_in_space(void *p)
+{
+	KASSERT(!aspace_unmap(space, (vaddr_t)p, way->pages), "not mapped");
+}
+
+static const struct way in_space = {"pages of a space", LAZY_TLB, PAGES, map_in_space,
+				    unmap_in_space,	true,	  false};
+
 static const struct way ways[] = {
-	{"one page", LAZY_TLB, 1, map_some, vunmap, false},
-	{"some pages", LAZY_TLB, PAGES, map_some, vunmap, false},
-	{"some pages, flushed at once", LAZY_OFF, PAGES, map_some, vunmap, true},
-	{"lazy pages, purged", LAZY_PTE, PAGES, map_some, unmap_and_purge, false},
-	{"pages that are owned", LAZY_TLB, PAGES, map_owned, vfree, false},
-	{"a large page", LAZY_TLB, HUGE_PAGES, map_huge, vfree, false},
-	{"sparse pages", LAZY_TLB, PAGES, map_sparse, unmap_sparse, false},
+	{"one page", LAZY_TLB, 1, map_some, vunmap, false, false},
+	{"some pages", LAZY_TLB, PAGES, map_some, vunmap, false, false},
+	{"some pages, flushed at once", LAZY_OFF, PAGES, map_some, vunmap, true, false},
+	{"lazy pages, purged", LAZY_PTE, PAGES, map_some, unmap_and_purge, false, false},
+	{"some pages, by calls", LAZY_TLB, PAGES, map_some, vunmap, false, true},
+	{"lazy pages, by calls", LAZY_PTE, PAGES, map_some, unmap_and_purge, false, true},
+	{"a table of lazy pages", LAZY_PTE, MOST_PAGES, map_some, unmap_and_unhook, true, true},
+	{"pages that are owned", LAZY_TLB, PAGES, map_owned, vfree, false, false},
+	{"a large page", LAZY_TLB, HUGE_PAGES, map_huge, vfree, false, false},
+	{"sparse pages", LAZY_TLB, PAGES, map_sparse, unmap_sparse, false, false},
 };
 
 static void unmap_it(void *p)
@@ -95,9 +128,11 @@ static bool stop_after(u64 steps)
 	va = way->map();
 	KASSERT(va, "not mapped");
 	for (unsigned i = 0; i < way->pages; i++)
-		f[i] = vmalloc_to_frame((void *)(va + i * PAGE_SIZE));
+		f[i] = way == &in_space ? aspace_frame(space, va + i * PAGE_SIZE)
+					: vmalloc_to_frame((void *)(va + i * PAGE_SIZE));
 	done = false;
 	sim_on(1);
+	other = vmap(&f[same ? 0 : MANY - 1], 1, VM_W);
 	sim.preempt = 1;
 	sim_spawn(0, unmap_it, (void *)va);
 	sim_run_for(steps);
@@ -110,15 +145,21 @@ static bool remembered_by_some(const struct frame *frame)
 	return sim_tlb_frame_holders(frame_pfn(frame)).bits & sim_online().bits;
 }
 
+static void check_frame(struct frame *frame)
+{
+	if (!frame_remembered(frame) && remembered_by_some(frame))
+		panic("frame %#lx, word %#lx: said to be forgotten", frame_pfn(frame).n,
+		      atomic_read(&frame->alias));
+}
+
 /* What mm/ says to be forgotten is. */
 static void check_claims(void)
 {
 	struct area a;
 
 	for (unsigned i = 0; i < way->pages; i++)
-		if (!frame_remembered(f[i]) && remembered_by_some(f[i]))
-			panic("frame %u, word %#lx: said to be forgotten", i,
-			      atomic_read(&f[i]->alias));
+		check_frame(f[i]);
+	check_frame(f[MANY - 1]);
 	if (area_find(va, &a) && a.stamp && word_state(atomic_read(&a.word)) == AREA_CLEARED &&
 	    shootdown_covered(a.stamp) && sim_tlb_holders(va, way->pages).bits)
 		panic("stamp %lu is covered, and the area remembered", a.stamp);
@@ -138,6 +179,29 @@ static void purge(void)
 			panic("frame %u is purged, and remembered", i);
 }
 
+static void unmap_another(void)
+{
+	vunmap(other);
+	other = NULL;
+	vm_unmap_frame_aliases(&f[MANY - 1], 1, PURGE_PTES);
+}
+
+static void flush_and_unmap_it(void)
+{
+	shootdown_flush_local();
+	vunmap(other);
+	other = NULL;
+}
+
+/* What a space had is free when nobody can reach it any more, not before. */
+static void look_at_free_ones(void)
+{
+	for (unsigned i = 0; i < way->pages; i++)
+		if (f[i]->type != FRAME_SPACE && f[i]->type != FRAME_USED &&
+		    remembered_by_some(f[i]))
+			panic("frame %u is %s, and remembered", i, frame_type_name(f[i]->type));
+}
+
 static void (*meanwhile)(void);
 
 static void test_moments(void)
@@ -145,18 +209,22 @@ static void test_moments(void)
 	u64 steps = 0;
 	bool more;
 
-	sim_boot(&(struct sim_config){.cpus = 2, .seed = 1});
-	get_frames(PAGES);
+	sim_boot(&(struct sim_config){.cpus = 2, .seed = 1, .deferred = way->deferred});
+	get_frames(MOST_PAGES);
+	f[MANY - 1] = frame_alloc(0, 0);
+	KASSERT(f[MANY - 1], "no frame");
 	lazy_set_policy(way->policy);
 	do {
 		more = stop_after(steps);
-		steps += way->pages > PAGES ? 9 : 1;
+		steps += way->pages == HUGE_PAGES ? 29 : 1;
 		if (!in_interrupt()) /* CPU 1 is not in the middle of answering */
 			meanwhile();
 		sim_run();
 		sim_raise(0, SIM_TICK);
 		sim_settle();
 		check_claims();
+		if (other)
+			vunmap(other);
 		all_quiet();
 		check_claims();
 	} while (more && steps < STEPS_MAX);
@@ -178,7 +246,7 @@ static void test_found_complete(void)
 	bool more;
 
 	sim_boot(&(struct sim_config){.cpus = 2, .seed = 1});
-	get_frames(PAGES);
+	get_frames(MOST_PAGES);
 	lazy_set_policy(way->policy);
 	do {
 		struct area a;
@@ -209,8 +277,18 @@ int main(void)
 		sim_scenario("a flush", test_moments);
 		meanwhile = purge;
 		sim_scenario("a purge", test_moments);
-		if (way->map == map_some)
-			sim_scenario("found complete", test_found_complete);
+		meanwhile = unmap_another;
+		sim_scenario("another unmapping", test_moments);
+		if (way->map != map_some)
+			continue;
+		sim_scenario("found complete", test_found_complete);
+		meanwhile = flush_and_unmap_it;
+		same = true;
+		sim_scenario("another unmapping of the same", test_moments);
+		same = false;
 	}
+	way = &in_space;
+	meanwhile = look_at_free_ones;
+	sim_scenario("a look", test_moments);
 	return done_testing();
 }

@@ -176,6 +176,18 @@ static void test_span_levels(void)
 	}
 }
 
+/* Bit 12 of a large page's entry is PAT: 4.3, tables 4-16 and 4-18; of a link it is address. */
+static void test_address_bits(void)
+{
+	const u64 v = 0x12345ffff000ull | PTE_P;
+
+	is_u64(pte_addr((pte_t){v}, 1), 0x12345ffff000, "a page");
+	is_u64(pte_addr((pte_t){v | PTE_PAT}, 1), 0x12345ffff000, "with PAT");
+	is_u64(pte_addr((pte_t){v}, 2), 0x12345ffff000, "a link");
+	is_u64(pte_addr((pte_t){v | PTE_PS}, 2), 0x12345fe00000, "2 MiB");
+	is_u64(pte_addr((pte_t){v | PTE_PS | PTE_NX}, 3), 0x123440000000, "1 GiB");
+}
+
 static void test_span_rights(void)
 {
 	static const unsigned prots[] = {VM_R,	       VM_W,	     VM_X,
@@ -352,6 +364,7 @@ static void test_concurrent(void)
 
 int main(void)
 {
+	sim_scenario("address bits", test_address_bits);
 	sim_scenario("ensure", test_ensure);
 	sim_scenario("table", test_table);
 	sim_scenario("span levels", test_span_levels);

@@ -29,6 +29,30 @@ static u64 give(struct area *a)
 	return stamp;
 }
 
+/* An area whose stamp is the time of the last flush of some CPU: that CPU may remember it. */
+static void test_horizon(void)
+{
+	struct area *a, *b, *c;
+
+	sim_boot(&(struct sim_config){.cpus = 2});
+	a = get(200);
+	b = get(200);
+	give(a);
+	shootdown_flush_local();
+	is_u64(give(b), shootdown_flushed(0), "stamped when CPU 0 had just flushed");
+	sim_on(1);
+	shootdown_flush_local();
+	sim_on(0);
+	is_u64(shootdown_horizon(), shootdown_flushed(0), "which is the horizon");
+	is_u64((u64)get(200), (u64)a, "what was stamped before it is given");
+	c = get(200);
+	ok(c != b, "what was stamped with it is not");
+	give(a);
+	give(c);
+	all_quiet();
+	park_drain();
+}
+
 static void test_order(void)
 {
 	struct area *a[3], *b, *held[8];
@@ -242,6 +266,7 @@ static void test_concurrent(void)
 int main(void)
 {
 	sim_scenario("order", test_order);
+	sim_scenario("horizon", test_horizon);
 	sim_scenario("not popped", test_not_popped);
 	sim_scenario("idle", test_idle);
 	sim_scenario("exhausted", test_exhausted);

@@ -207,9 +207,15 @@ static void test_hold(void)
 	h = frame_alloc(2, 0);
 	frame_free(h, 2);
 	ok(h->type == FRAME_FREE, "a block that was never mapped is free at once");
+	h = frame_alloc(1, 0);
+	KASSERT(h, "no block");
+	kunmap(kmap(h + 1));
+	frame_free(h, 1);
+	ok(h->type == FRAME_HELD && h[1].type == FRAME_HELD, "of a block one frame is enough");
+	vm_unmap_frame_aliases((struct frame *[]){h + 1}, 1, PURGE_FLUSH);
 	is_u64(vm_unmap_frame_aliases(&g, 1, PURGE_FLUSH), 0, "a purge of that frame");
 	all_quiet(); /* the flush was of one page, which no CPU's clock counts */
-	is_u64(frame_release_held(), 1, "releases it");
+	is_u64(frame_release_held(), 3, "releases it, and the block");
 	g = frame_alloc(0, 0);
 	kunmap(kmap(g));
 	frame_free(g, 0);

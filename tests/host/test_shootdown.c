@@ -183,6 +183,12 @@ static void test_clock(void)
 	ok(!shootdown_covered(~0ull), "and the end of time is not covered");
 }
 
+/* A platform's kick is no place for another shootdown, but it is one in the middle of ours. */
+static void ask_again(cpumask_t to __attribute__((unused)))
+{
+	shootdown(&(struct gather){.full = true}, cpus_online());
+}
+
 static void test_rules(void)
 {
 	static spinlock_t lock = SPINLOCK_INIT("test");
@@ -198,6 +204,10 @@ static void test_rules(void)
 	EXPECT_PANIC("holding 1 spinlocks", {
 		spin_lock(&lock);
 		irq_enable();
+		shootdown(&g, cpus_online());
+	});
+	EXPECT_PANIC("shootdown inside a shootdown on CPU 0", {
+		sim_mmu_ops.kick = ask_again;
 		shootdown(&g, cpus_online());
 	});
 	sim.deaf.bits = 4;

@@ -176,11 +176,32 @@ static void test_next_user(void)
 	go_home();
 }
 
+/* What was taken away is forgotten when its address is used again, by whoever took it away. */
+static void test_next_frame(void)
+{
+	void *area;
+
+	sim_boot(&(struct sim_config){.cpus = 3});
+	get_frames(4);
+	area = vm_area_reserve(10, 1, "pages");
+	KASSERT(area && !vm_area_map(area, 2, f, 2, VM_W), "no area");
+	reads_right(1, (vaddr_t)area + 2 * PAGE_SIZE, f, 2);
+	KASSERT(!vm_area_unmap(area, 2, 2), "not mapped");
+	is_u64(sim_tlb_holders((vaddr_t)area + 2 * PAGE_SIZE, 2).bits, 7, "remembered");
+	KASSERT(!vm_area_map(area, 2, f + 2, 2, VM_W), "no memory");
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		ok(reads_right(cpu, (vaddr_t)area + 2 * PAGE_SIZE, f + 2, 2),
+		   "CPU %u sees the next frames", cpu);
+	vm_area_free(area);
+	go_home();
+}
+
 int main(void)
 {
 	sim_scenario("what it costs", test_cost);
 	sim_scenario("holes", test_holes);
 	sim_scenario("neighbours", test_neighbours);
+	sim_scenario("next frame", test_next_frame);
 	for (small = PARK_MAX_PAGES - 1; small <= PARK_MAX_PAGES + 1; small++)
 		sim_scenario("used by vmap next", test_next_user);
 	return done_testing();
