@@ -2,8 +2,9 @@
 """Where a mutant is tried: what is built there, what is run, and how one sees that it failed.
 
     host PROGRAM [SCENARIO]        a program of tests/host, or of that only what is called so (a glob)
-    qemu [SETTING=..] COMMAND      a command of the monitor, then `check`, in QEMU; SETTING: smp mem cpu append (machine.py)
+    qemu [SETTING=..] COMMAND      the command of the monitor, then `check`, in QEMU; SETTING: smp mem cpu append
     bochs, xen                     the same in Bochs, and as dom0 under Xen
+    model BUG                      the same bug in a model (tests/model), which Spin must see
 """
 
 import os
@@ -18,6 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../harness"))
 import tap
 from guest import Failed, Guest
 from machine import Machine
+from workshop import DoesNotBuild
 
 DOORS = {"qemu": "pvh", "bochs": "bochs", "xen": "xen"}
 KERNEL_TARGETS = {"qemu": ("all",), "bochs": ("all", "build/lazymap.stripped"), "xen": ("all",)}
@@ -115,17 +117,36 @@ def run_kernel(world, tree, test, timeout, log):
         return Verdict("killed", (panics + checks + [ended])[0])
 
 
+# --- models -----------------------------------------------------------------------------------
+
+MODEL = "tests/model/model.py"
+
+
+def run_model(tree, bug, log):
+    """=> Verdict. The source that was changed does not matter: the model has the bug itself"""
+    done = subprocess.run([sys.executable, "-B", MODEL, "--build", f"{tree.build}/model", bug], cwd=tree.root,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    with open(log, "w", encoding="utf-8") as file:
+        file.write(done.stdout)
+    if done.returncode not in (0, 1):
+        raise DoesNotBuild(f"{MODEL} {bug}: {done.stdout[-500:]}")
+    return Verdict("survived" if done.returncode else "killed", done.stdout.strip().splitlines()[-1])
+
+
 # --- all --------------------------------------------------------------------------------------
 
-NAMES = ("host", *DOORS)
+NAMES = ("host", "model", *DOORS)
 
 
 def build_targets(world, test):
-    return (f"build/host/{test.split()[0]}",) if world == "host" else KERNEL_TARGETS[world]
+    return (f"build/host/{test.split()[0]}",) if world == "host" else KERNEL_TARGETS.get(world, ())
 
 
 def run(world, tree, test, timeout, log):
     """Runs a test in a tree that is built. => Verdict"""
     if world == "host":
         return run_host(tree, test, timeout, log)
+    if world == "model":
+        return run_model(tree, test, log)
     return run_kernel(world, tree, test, timeout, log)
