@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two CPUs, one or two calls each (work_small.c): what is unmapped lazily, and what may be done with
- * it meanwhile.
+ * Two CPUs, one or two calls each (work_small.c): what is unmapped lazily, and what may be done
+ * with it meanwhile.
  */
 #include "mm/area.h"
 #include "mm/park.h"
