@@ -87,21 +87,25 @@ vaddr_t sim_table_slot_va(pfn_t table, unsigned slot)
 	return slot_va(where_is(table), slot);
 }
 
-/*
- * May CPU `cpu` come to entries of `table`, by the root it runs on? Not where that is another CPU's
- * or another space's.
- */
-static bool can_walk(unsigned cpu, vaddr_t va, pfn_t table)
+/* Does CPU `cpu`, by the root it runs on, come to `table` on its way to `va`? */
+static bool leads_to(unsigned cpu, vaddr_t va, pfn_t table)
 {
 	pfn_t at = sim_tlb_root(cpu);
 
-	if (sim_cpu_state(cpu) == SIM_CPU_ABSENT)
-		return false;
-	if (!in_local_slots(va) && !in_user_half(va))
-		return true;
 	for (int level = PT_LEVELS; at.n && level > where_is(table)->level; level--)
 		at = paddr_to_pfn(pte_addr(*entry(at, pt_index(va, level)), level));
 	return at.n == table.n;
+}
+
+/*
+ * May CPU `cpu` come to entries of `table`? Not where that is another CPU's or another space's; and
+ * all that is neither, every CPU has.
+ */
+static bool can_walk(unsigned cpu, vaddr_t va, pfn_t table)
+{
+	if (sim_cpu_state(cpu) == SIM_CPU_ABSENT)
+		return false;
+	return (!in_local_slots(va) && !in_user_half(va)) || leads_to(cpu, va, table);
 }
 
 /*
@@ -384,8 +388,9 @@ static void sim_release_tables(const pfn_t *tables, unsigned n)
 		const struct where *w = where_is(tables[i]);
 		u64 bits = sim_tlb_walkers(tables[i]).bits;
 
-		if (w->level > 0)
-			bits |= walkers(w->va, tables[i]);
+		for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+			if (w->level > 0 && leads_to(cpu, w->va, tables[i]))
+				bits |= cpu_bit(cpu);
 		KASSERT(!is_pinned(tables[i]), "table %#lx is released, but pinned", tables[i].n);
 		KASSERT(!bits, "table %#lx is released, but CPUs %#lx may walk it", tables[i].n,
 			bits);

@@ -3,7 +3,7 @@
  * Two CPUs, one or two calls each (work_small.c): what is unmapped lazily, and what may be done
  * with it meanwhile.
  */
-#include "mm/area.h"
+#include "mm/chunk.h"
 #include "mm/park.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
@@ -88,8 +88,8 @@ static void unmap_and_map(void *arg __attribute__((unused)))
 	u64 stamp;
 
 	vunmap(mapped[i]);
+	stamp = area_of((vaddr_t)mapped[i])->stamp;
 	mapped[i] = NULL;
-	stamp = shootdown_clock();
 	shootdown_quiet_point();
 	vunmap(mapped[2 + i]);
 	mapped[2 + i] = NULL;
