@@ -152,11 +152,15 @@ static void end_mapping(struct mapping m)
 		look_gone(&m, "an eager unmapping");
 }
 
-/* What is on the table is handed from CPU to CPU, as by a lock: that orders what they do. */
+/*
+ * What is on the table is handed from CPU to CPU as by a lock: all that the giver has stored is
+ * visible, and what it did comes before what the taker does.
+ */
 static struct mapping *slot_of(struct rng *r)
 {
 	struct mapping *slot = &table[rng_below(r, TABLE)];
 
+	sim_store_drain(sim.cpu);
 	sim_note(SIM_UPDATE, slot, 0, NULL);
 	return slot;
 }
@@ -206,7 +210,6 @@ static void op_vmalloc(struct rng *r)
 		vaddr_t va = (vaddr_t)m.va + i * PAGE_SIZE;
 
 		m.frame[i] = vmalloc_to_frame((void *)va);
-		look_held(m.frame[i]);
 		KASSERT(!sim_write(sim.cpu, va, frame_pfn(m.frame[i]).n << 16 | m.owner),
 			"%#lx is not writable", va);
 	}
