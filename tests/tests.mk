@@ -125,3 +125,4 @@ try-everything:
 include tests/model/model.mk
 include tests/threads/threads.mk
 include tests/hostile/hostile.mk
+include tests/coverage/coverage.mk
