@@ -89,7 +89,7 @@ CFLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs
 	-fno-asynchronous-unwind-tables -O2 -g "-ffile-prefix-map=$(CURDIR)=." $(WARNINGS) -I.
 # Stacks have 16 KiB (kernel/thread.c): no function takes more of one than the 256 frames that
 # vmalloc handles at a time (mm/vmalloc.c). A checked build needs more.
-FRAME_MAX := $(if $(UBSAN),4096,2304)
+FRAME_MAX := $(if $(UBSAN),5120,2304)
 CFLAGS += -Wframe-larger-than=$(FRAME_MAX)
 ifneq ($(UBSAN),)
 CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all -DCHECKED

@@ -71,7 +71,7 @@ static __always_inline void fast_unmap(vaddr_t va, u64 pages, enum area_kind kin
 
 	if (fast_unusual())
 		goto slow;
-	if (unlikely(a->start != va)) {
+	if (unlikely(GLANCE(a->start) != va)) {
 		a = area_of(va);
 		if (unlikely(!a) || unlikely(a->start != va))
 			goto slow;

@@ -50,7 +50,7 @@ void kunmap(void *va)
 	struct area *a = this_park()->last;
 	u64 w = atomic_read(&a->word);
 
-	if (unlikely(a->start != (vaddr_t)va)) {
+	if (unlikely(GLANCE(a->start) != (vaddr_t)va)) {
 		a = area_of((vaddr_t)va);
 		w = a && a->start == (vaddr_t)va ? atomic_read(&a->word) : 0;
 	}

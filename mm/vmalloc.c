@@ -404,7 +404,7 @@ void vfree(void *va)
 
 	if (unlikely(!va))
 		return;
-	if (a->start != (vaddr_t)va)
+	if (GLANCE(a->start) != (vaddr_t)va)
 		a = area_of((vaddr_t)va);
 	if (likely(a) && likely(a->start == (vaddr_t)va) && likely(a->pages <= PIECE) &&
 	    likely(!a->redzone) && likely(a->pte))
