@@ -34,7 +34,7 @@ struct park {
 	struct park_class class[PARK_MAX_PAGES]; /* of areas with index + 1 pages */
 
 	/* this CPU's alone */
-	struct area *last;	   /* mapped last: the likeliest to be unmapped next; maybe another's now */
+	struct area *last;	   /* mapped last: likely unmapped next; it may be gone, too */
 	s64 room;		   /* pages to unmap before the next look at what waits */
 	u64 tried[PARK_MAX_PAGES]; /* shootdown_horizon() when a class was sorted last */
 	struct {
