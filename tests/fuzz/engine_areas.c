@@ -72,27 +72,41 @@ void not_mapped(const char *what, u64 pages)
 
 /* --- frames of the tester's --- */
 
+/* What is to be mapped, by whom. */
+static struct mapping {
+	u32 how, first;
+	unsigned prot;
+	u64 n;
+} mapping;
+
+static void choose_mapping(void)
+{
+	struct mapping *m = &mapping;
+
+	m->how = below(3);
+	m->first = below(TESTER_FRAMES);
+	m->prot = m->how == 2 ? VM_W : (below(4) ? VM_W : VM_R) | (below(4) ? 0 : VM_LOCAL);
+	m->n = m->how == 2 ? 1 : some_pages();
+}
+
 void op_map(void)
 {
 	static const char *const names[] = {"vmap", "vm_map_ram", "kmap"};
-	static u64 last_n = 1;
-	static u32 last_first;
-	u32 how = below(3);
-	bool again = below(3) == 0;
-	u64 n = how == 2 ? 1 : some_pages();
-	unsigned prot = how == 2 ? VM_W : (below(4) ? VM_W : VM_R) | (below(4) ? 0 : VM_LOCAL);
 	struct naive_region *r;
+	unsigned prot;
 	bool bad;
 	void *va;
+	u32 how;
+	u64 n;
 
 	if (list_is_full() || !tester_has_frames())
 		return;
-	if (again) /* what was unmapped lazily, or nearly so: may it be revived? */
-		n = how == 2 ? 1 : last_n;
-	else
-		last_first = below(TESTER_FRAMES);
-	last_n = n;
-	bad = frames_from(last_first, below(3), n);
+	if (!mapping.n || below(3)) /* else as before, or nearly: may it be revived? */
+		choose_mapping();
+	how = mapping.how;
+	prot = mapping.prot;
+	n = mapping.n;
+	bad = frames_from(mapping.first, below(3), n);
 	expect_no_change();
 	va = how == 0	? vmap(picked, n, prot)
 	     : how == 1 ? vm_map_ram(picked, n, prot)

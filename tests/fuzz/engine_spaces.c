@@ -181,6 +181,7 @@ static void leave(void)
 
 	if (s < NAIVE_SPACES)
 		naive_spaces[s].on &= ~cpu_bit(op_cpu);
+	sim.fail_load = 0; /* nobody refuses a CPU its own root */
 	aspace_leave();
 }
 

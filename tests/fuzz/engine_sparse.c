@@ -46,10 +46,16 @@ static int count_mapped(const struct naive_region *r, u64 page, u64 n)
 	return mapped;
 }
 
+/* Few of them, so that they meet; some where one table ends. */
+static u64 some_place(void)
+{
+	return (below(2) ? 0 : PT_ENTRIES - 8) + 4 * below(5);
+}
+
 void op_sparse_map(void)
 {
 	struct naive_region *r = some_region(is_sparse);
-	u64 page = next_byte() * 4u, n = 1 + below(12);
+	u64 page = some_place(), n = below(4) ? 4 : 1 + below(12);
 	int mapped, err;
 	bool bad;
 
@@ -80,7 +86,7 @@ void op_sparse_map(void)
 void op_sparse_unmap(void)
 {
 	struct naive_region *r = some_region(is_sparse);
-	u64 page = next_byte() * 4u, n = 1 + below(12);
+	u64 page = some_place(), n = below(4) ? 4 : 1 + below(12);
 	int err;
 
 	if (!r)

@@ -346,7 +346,7 @@ static void op_look_around(void)
 /* The next operation meets a failure, if it comes that far. */
 static void arm(void)
 {
-	u32 what = below(5), nth = 1 + below(24);
+	u32 what = below(5), nth = 1 + (below(2) ? below(4) : below(24));
 
 	note("failure %u of kind %u is to come", nth, what);
 	if (what == 0)

@@ -144,7 +144,7 @@ def engine():
         for _ in range(24):
             name = rng.choice(names)
             record = [ENGINE_OPS.index(name), rng.randrange(4)]
-            if n % 3 == 2 and rng.random() < 0.3:
+            if n % 3 and rng.random() < 0.3:
                 record = [ENGINE_OPS.index("arm"), record[1], record[0]]
             program += bytes(record + [rng.randrange(256) if rng.random() < 0.5 else rng.randrange(6)
                                        for _ in range(12 - len(record))])
