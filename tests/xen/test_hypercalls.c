@@ -5,8 +5,11 @@
  */
 #include "kernel/counter.h"
 #include "kernel/irq.h"
+#include "kernel/thread.h"
 #include "mm/aspace.h"
+#include "mm/gather.h"
 #include "mm/kmap.h"
+#include "mm/shootdown.h"
 #include "mm/vmap.h"
 #include "tests/kernel/stage.h"
 #include "tests/xen/guest.h"
@@ -121,7 +124,54 @@ KTEST(hypercalls, destroying_a_space_costs_by_the_batch)
 		return;
 	small = least_cost_of_destroying(2);
 	large = least_cost_of_destroying(2 * PIECE - 16); /* still two pieces */
+	EXPECT(cost_of_destroying(2 * PIECE + 16), "more tables to be sealed than a batch holds");
 	EXPECT(small <= 3, "destroying a small space takes %lu hypercalls", small);
 	EXPECT(large <= small + 2, "with %u tables it takes %lu, with 2 %lu", 2 * PIECE - 16, large,
 	       small);
+}
+
+static atomic_t deaf;
+
+/* Passes no quiet point meanwhile, so that its clock stands still. */
+static void be_deaf(void *arg __attribute__((unused)))
+{
+	irqflags_t flags = irq_save();
+
+	atomic_set(&deaf, 1);
+	while (atomic_read(&deaf))
+		cpu_relax();
+	irq_restore(flags);
+}
+
+/* Xen flushes without asking the vCPU, so it may be deaf. */
+KTEST(hypercalls, an_exact_flush_proves_nothing_else)
+{
+	struct thread *t;
+	struct gather g;
+	u64 flushed;
+
+	if (!xen_looks())
+		return;
+	if (nr_cpus < 2) {
+		test_skip("needs two CPUs");
+		return;
+	}
+	t = thread_create(1, "deaf", be_deaf, NULL);
+	if (!t) {
+		NO_MEMORY;
+		return;
+	}
+	while (!atomic_read(&deaf))
+		thread_yield();
+	flushed = shootdown_flushed(1);
+	gather_begin(&g);
+	gather_add(&g, VMAP_BASE, 1, 0);
+	gather_flush(&g);
+	EXPECT_EQ(shootdown_flushed(1), flushed);
+	gather_begin(&g);
+	gather_add_all(&g, 0);
+	gather_flush(&g);
+	EXPECT(shootdown_flushed(1) > flushed, "a full one does");
+	atomic_set(&deaf, 0);
+	thread_join(t);
 }
