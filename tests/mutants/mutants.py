@@ -11,9 +11,12 @@ A mutant that no test finds fails the run. A complete run writes the table, docs
 
 import argparse
 import fnmatch
+import hashlib
+import json
 import os
 import queue
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -21,7 +24,7 @@ from typing import NamedTuple
 import catalog
 import plain
 import worlds
-from workshop import DoesNotBuild, Tree
+from workshop import DoesNotBuild, Tree, contents
 
 HERE = os.path.dirname(__file__)
 TABLE = "docs/results/mutants.md"
@@ -41,6 +44,42 @@ def came_true(trial, verdict):
     return trial.verb == "try" or verdict.word == {"kill": "killed", "hang": "hang"}[trial.verb]
 
 
+class Known:
+    """Verdicts of earlier runs, good as long as nothing has changed that they depend on: a run that was ended goes on
+    where it was."""
+
+    def __init__(self, path, again):
+        self.path, self.lock = path, threading.Lock()
+        self.verdicts = {}
+        if not again and os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                self.verdicts = json.load(file)
+        self.trees = {}
+        for world in worlds.NAMES:
+            digest = hashlib.sha256()
+            for name in sorted(contents(".", worlds.files(world))):
+                if os.path.isfile(name):
+                    with open(name, "rb") as file:
+                        digest.update(name.encode() + file.read())
+            self.trees[world] = digest.hexdigest()
+
+    def key(self, mutant, trial):
+        text = repr((self.trees[trial.world], mutant.hunks, trial.world, trial.test))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def get(self, mutant, trial):
+        """=> Verdict, or None"""
+        found = self.verdicts.get(self.key(mutant, trial))
+        return worlds.Verdict(*found) if found else None
+
+    def put(self, mutant, trial, verdict):
+        with self.lock:
+            self.verdicts[self.key(mutant, trial)] = verdict
+            with open(f"{self.path}.new", "w", encoding="utf-8") as file:
+                json.dump(self.verdicts, file)
+            os.replace(f"{self.path}.new", self.path)
+
+
 class Workshop:
     """The trees, and a worker for each: what is tried is tried in any of them."""
 
@@ -51,6 +90,7 @@ class Workshop:
         self.pristine = Tree(f"{self.root}/pristine")
         self.pristine.take_sources(f"{settings.build}/xen")
         self.trees = queue.Queue()
+        self.known = Known(f"{self.root}/verdicts.json", settings.again)
         self.normal = {}  # what each run takes without a bug, in seconds
 
     def build(self, targets):
@@ -87,7 +127,8 @@ def say(text):
 
 def must_pass_without(workshop, mutants):
     """Every test that is named, without a bug; of the models `make test-model` asks that. => False: some fail"""
-    tests = sorted({(t.world, t.test) for m in mutants for t in m.trials if t.world != "model"})
+    tests = sorted({(t.world, t.test) for m in mutants for t in m.trials
+                    if t.world != "model" and not workshop.known.get(m, t)})
     say(f"{len(tests)} tests without a bug:")
 
     def one(numbered):
@@ -105,14 +146,20 @@ def must_pass_without(workshop, mutants):
 
 def try_mutant(workshop, tree, mutant):
     """=> Result"""
+    verdicts = {trial: workshop.known.get(mutant, trial) for trial in mutant.trials}
+    trials = [trial for trial in mutant.trials if not verdicts[trial]]
     try:
         for path, text in catalog.apply(mutant, tree.read).items():
             tree.write(path, text)
-        tree.make(sorted({target for t in mutant.trials for target in worlds.build_targets(t.world, t.test)}) or ["all"])
-        return Result(mutant, [(t, worlds.run(t.world, tree, t.test, workshop.timeout(t.world, t.test),
-                                              workshop.log(mutant.name, t.world))) for t in mutant.trials])
+        if trials:
+            tree.make(sorted({target for t in trials for target in worlds.build_targets(t.world, t.test)}) or ["all"])
+        for trial in trials:
+            verdicts[trial] = worlds.run(trial.world, tree, trial.test, workshop.timeout(trial.world, trial.test),
+                                         workshop.log(mutant.name, trial.world))
+            workshop.known.put(mutant, trial, verdicts[trial])
     except (catalog.Refused, DoesNotBuild) as problem:
         return Result(mutant, [], f"{type(problem).__name__}: {problem}")
+    return Result(mutant, list(verdicts.items()))
 
 
 def report(number, total, result):
@@ -168,6 +215,7 @@ def parse_arguments():
     parser.add_argument("what", nargs="*", choices=["named", "plain", []], help="which mutants (both)")
     parser.add_argument("--build", default="build", help="where to work: BUILD/mutants (build)")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once (2)")
+    parser.add_argument("--again", action="store_true", help="try also what was tried on the same sources before")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--only", default="*", help="a glob: named mutants called so; files of the plain pass")
     parser.add_argument("--world", action="append", choices=worlds.NAMES, help="try the named ones only there")

@@ -137,6 +137,13 @@ def run_model(tree, bug, log):
 # --- all --------------------------------------------------------------------------------------
 
 NAMES = ("host", "model", *DOORS)
+# Where a change can make a verdict another one.
+KERNEL_FILES = ("Makefile", "linker.ld", "arch", "boot", "iso", "kernel", "mm", "xen", "tests/kernel", "tests/xen", "tests/harness")
+FILES = {"host": ("arch", "boot", "kernel", "mm", "xen", "tests/host", "tests/tests.mk"), "model": ("tests/model",)}
+
+
+def files(world):
+    return FILES.get(world, KERNEL_FILES)
 
 
 def build_targets(world, test):
