@@ -171,6 +171,7 @@ static volatile int int_max = 0x7fffffff, thirty_three = 33, zero, four = 4;
 static volatile u8 two = 2;
 static u32 *volatile nowhere;
 static u8 bytes[16] __aligned_to(8);
+static u32 *volatile crooked = (u32 *)(bytes + 1);
 
 static int overflow(void)
 {
@@ -196,7 +197,7 @@ static int null(void)
 
 static int align(void)
 {
-	return (int)*(volatile u32 *)(bytes + four / 4);
+	return (int)*crooked;
 }
 
 static int divide(void)
