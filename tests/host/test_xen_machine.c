@@ -127,6 +127,35 @@ static void test_refused(void)
 	is_u64(xen_machine_refusals, 0, "nothing else is refused");
 }
 
+/* --- whole tables --- */
+
+#define UNHOOKED 120
+
+static void test_unhooked(void)
+{
+	struct frame *mine[UNHOOKED];
+	vaddr_t va[UNHOOKED / 4];
+	u64 bits = 0;
+
+	purge = PT_PURGE_UNHOOK;
+	lazy = LAZY_PTE;
+	boot(2);
+	KASSERT(!frame_alloc_many(mine, UNHOOKED, 0), "frames");
+	for (unsigned i = 0; i < UNHOOKED / 4; i++)
+		va[i] = (vaddr_t)vmap(mine + 4 * i, 4, VM_W);
+	for (unsigned i = 0; i < UNHOOKED / 4; i++) {
+		KASSERT(va[i] && !sim_write(1, va[i], i), "not mapped");
+		vunmap((void *)va[i]);
+	}
+	lazy_unhook();
+	for (unsigned i = 0; i < UNHOOKED / 4; i++)
+		bits |= sim_tlb_holders(va[i], 4).bits;
+	ok(counter_sum(CNT_unhook) && !bits, "%lu tables are emptied; CPUs %#lx remember pages",
+	   counter_sum(CNT_unhook), bits);
+	frame_free_many(mine, UNHOOKED);
+	check_end(false);
+}
+
 /* --- many vCPUs --- */
 
 #define FRAMES 6
@@ -215,6 +244,7 @@ int main(void)
 	purge = PT_PURGE_EXACT;
 	for (lazy = 0; lazy < NR_LAZY_POLICIES; lazy++)
 		sim_scenario("refused", test_refused);
+	sim_scenario("unhooked", test_unhooked);
 	for (seed = 1; seed <= 12; seed++)
 		sim_scenario("workers", test_workers);
 	return done_testing();

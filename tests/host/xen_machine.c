@@ -244,6 +244,9 @@ static long clear_page(pfn_t f)
 
 	if (err)
 		return refused(err, false);
+	for (unsigned slot = 0; sim_table_level(f) == 1 && slot < PT_ENTRIES; slot++)
+		if (pte_present(entries(f)[slot]))
+			sim_entry_changes(f, slot, (pte_t){0}); /* and may be remembered */
 	sim_table_is_at(f, SIM_NO_TABLE, 0);
 	memset(entries(f), 0, PAGE_SIZE);
 	return 0;
