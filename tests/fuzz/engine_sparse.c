@@ -133,6 +133,7 @@ void op_protect(void)
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++) {
 		op_cpu = cpu;
 		sim_on(cpu);
+		check_write(cpu, r->va);
 		check_write(cpu, r->va + (r->bytes - 8) / PAGE_SIZE * PAGE_SIZE);
 	}
 }

@@ -135,8 +135,28 @@ ENGINE_WORK = ("map unmap access policy", "map unmap purge_frames give take acce
                "space_create space_map space_load space_destroy", "map give take space_create space_map space_load")
 
 
+def engine_program(machine, *operations):
+    """One of words: the machine's first byte, then for each operation its name, CPU 0, and its arguments."""
+    program = bytes((machine, 0, 0, 0))
+    for operation in operations:
+        words = operation.split()
+        record = [ENGINE_OPS.index(words[0]), 0]
+        record += [ENGINE_OPS.index(word) if word in ENGINE_OPS else int(word) for word in words[1:]]
+        program += bytes(record + [0] * (12 - len(record)))
+    return program
+
+
 def engine():
     """Programs of a few operations each, with and without failures: a machine's 4 bytes, then 12 for each."""
+    keeps, asks = 8, 16  # policy pte; entries are written by calls
+    yield "revived_differently", engine_program(keeps, "map 0 0 1 1 4 1", "unmap", "map 0 2", "unmap")
+    yield "rights_refused", engine_program(asks, "map 0 0 1 1 4 1", "arm protect 4 1 2", "access", "unmap")
+    yield "sparse_again", engine_program(0, "reserve 1 8", "sparse_map 0 1 0 1 0 1", "sparse_unmap 0 1 0 1",
+                                         "sparse_map 0 1 0 1 6 1")
+    yield "stack_refused", engine_program(asks, "arm alloc 4 1 0 4 0 4", "alloc 4 0 4")
+    yield "copied_rights", engine_program(0, "space_create", "space_map 0 1 0 2 1", "space_copy", "space_load 1 1",
+                                          "space_access 1 0 1", "space_access 1 1")
+    yield "load_refused", engine_program(0, "space_create", "arm space_load 3 0 0 0 1", "space_destroy")
     for n in range(6 * len(ENGINE_WORK)):
         rng = random.Random(n)
         names = ENGINE_WORK[n % len(ENGINE_WORK)].split()
