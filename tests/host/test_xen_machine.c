@@ -194,6 +194,9 @@ static void worker(void *arg __attribute__((unused)))
 		struct frame *mine[FRAMES];
 
 		KASSERT(!frame_alloc_many(mine, FRAMES, 0), "no frames");
+		for (unsigned i = 0; i < FRAMES; i++) /* it may have been a table a moment ago */
+			KASSERT(!sim_write(sim.cpu, DIRECT_BASE + frame_paddr(mine[i]), i),
+				"frame %#lx is still sealed", frame_pfn(mine[i]).n);
 		for (unsigned i = 0; i < 3; i++)
 			map_and_unmap(mine);
 		if (!sim_random(3)) {
