@@ -149,7 +149,7 @@ static u64 pct_step;
 
 static void pct_init(void)
 {
-	u32 k = 512u << rng_below(&rng, 7); /* as many steps as runs have; drawn, to be replayed */
+	u32 k = 32u << rng_below(&rng, 11); /* as many steps as runs have; drawn, to be replayed */
 
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
 		priority[cpu] = (s64)(rng_next(&rng) >> 8);

@@ -192,11 +192,12 @@ static void look_up_places(void)
 }
 
 /*
- * Functions that look without a lock, and say so: what they return is no more than a glance, and
- * whose words they read while others write them is of no consequence. find_vm_area() copies an
- * area that is live, links of the tree and all; frame_free_total() adds up counts.
+ * Functions that look without a lock, and say so. find_vm_area() copies an area that is live, links
+ * of the tree and all; frame_free_total() adds up counts. The others follow a hint to an area that
+ * may be another by now, and its word, which they change next by compare-exchange, tells.
  */
-static const char *const glances[] = {"find_vm_area", "frame_free_total"};
+static const char *const glances[] = {"find_vm_area", "frame_free_total", "revive", "fast_unmap",
+				      "kunmap"};
 
 static bool is_in(const char *where, const char *function)
 {

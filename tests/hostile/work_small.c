@@ -49,6 +49,30 @@ static void run_shootdowns(void)
 	two(clear_and_ask, clear_and_ask);
 }
 
+/* Two ask a third one, which has nothing else to do, at the same time. */
+static void shape_three(struct sim_config *c)
+{
+	shape_two(c);
+	c->cpus = 3;
+}
+
+static void ask_third(void *arg __attribute__((unused)))
+{
+	vaddr_t va = VA(16 * sim.cpu);
+	struct gather g;
+
+	plant(va, cpu_bit(2));
+	smp_mb();
+	gather_one(&g, va, 1);
+	shootdown(&g, (cpumask_t){cpu_bit(2)});
+	nobody_remembers(va, 1, "a shootdown");
+}
+
+static void run_third(void)
+{
+	two(ask_third, ask_third);
+}
+
 /* The same, one of them asking for everything: the clock moves. */
 static void clear_and_ask_all(void *arg __attribute__((unused)))
 {
@@ -250,6 +274,7 @@ static void finish_space(void)
 const struct workload small_workloads[] = {
 	SMALL("shootdowns", 2, "two CPUs ask each other to forget a page", shape_two, NULL,
 	      run_shootdowns, no_finish),
+	SMALL("third", 2, "two CPUs ask a third one", shape_three, NULL, run_third, no_finish),
 	SMALL("full", 2, "one asks for a page, the other for everything", shape_two, NULL, run_full,
 	      no_finish),
 	SMALL("idle", 2, "a shootdown while the other CPU wakes, works and idles", shape_idle,
