@@ -258,6 +258,53 @@ static void run_frame_purge(void)
 	two(purge_frame, unmap_and_purge);
 }
 
+/* --- a frame that is mapped twice ------------------------------------------------------------- */
+
+static void prepare_shared(void)
+{
+	prepare_reuse();
+	for (unsigned cpu = 0; cpu < 2; cpu++) {
+		struct area *a = aside[cpu];
+
+		aside[cpu] = a->parked;
+		sim_on(cpu);
+		park_ready(a);
+		vunmap(mapped[cpu]);
+		mapped[cpu] = map(0);
+	}
+	sim_on(0);
+}
+
+static void unmap_mine(void *arg __attribute__((unused)))
+{
+	vunmap(mapped[sim.cpu]);
+	mapped[sim.cpu] = NULL;
+}
+
+static void unmap_and_flush(void *arg)
+{
+	unmap_mine(arg);
+	shootdown_quiet_point();
+}
+
+static void flush_and_unmap(void *arg)
+{
+	shootdown_quiet_point();
+	unmap_mine(arg);
+}
+
+static void run_shared(void)
+{
+	two(unmap_and_flush, flush_and_unmap);
+}
+
+static void finish_shared(void)
+{
+	if (!frame_remembered(f[0]))
+		nobody_reaches(f[0], "both of its mappings ended, and it is said to be forgotten,");
+	finish_reuse();
+}
+
 const struct workload lazy_workloads[] = {
 	SMALL("reuse", 2, "both unmap, flush and map again, lazily", shape_two, prepare_reuse,
 	      run_reuse, finish_reuse),
@@ -273,5 +320,7 @@ const struct workload lazy_workloads[] = {
 	      run_purges, finish_reuse),
 	SMALL("frame-purge", 2, "a frame's purge against a purge, policy pte", shape_two_keep,
 	      prepare_reuse, run_frame_purge, finish_reuse),
+	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
+	      finish_shared),
 	{0},
 };
