@@ -158,10 +158,57 @@ static unsigned pc_index(u64 pc)
 	return i;
 }
 
+/* "FUNCTION at FILE:LINE", FILE from the top of the tree. */
+static char *make_place(const char *function)
+{
+	static const char *const tops[] = {"/mm/", "/tests/"};
+	char *place = strdup(function), *at = strstr(place, " at ");
+
+	place[strcspn(place, "\n")] = 0;
+	for (unsigned i = 0; at && i < ARRAY_SIZE(tops); i++) {
+		char *top = strstr(at, tops[i]);
+
+		if (top) {
+			memmove(at + 4, top + 1, strlen(top));
+			break;
+		}
+	}
+	return place;
+}
+
+/* What addr2line says of one address after another: lines of inlining from the inside out. */
+static void read_places(FILE *f)
+{
+	char line[512];
+	unsigned i = 0;
+	bool found = true;
+
+	while (fgets(line, sizeof(line), f)) {
+		const char *function = strstr(line, "(inlined by) ");
+
+		if (function) {
+			function += strlen("(inlined by) ");
+		} else {
+			function = strstr(line, ": ");
+			if (!function || i == nr_pcs)
+				return;
+			function += 2;
+			free(places[i]);
+			places[i++] = make_place(function);
+			found = false;
+		}
+		if (!found && !strstr(function, "/shim/")) { /* whoever wanted the atomic word */
+			free(places[i - 1]);
+			places[i - 1] = make_place(function);
+			found = true;
+		}
+	}
+}
+
 /* All of them at once: addr2line takes a while to read what it needs. */
 static void look_up_places(void)
 {
-	char exe[256], name[] = "/tmp/hostile-XXXXXX", command[512], line[512];
+	char exe[256], name[] = "/tmp/hostile-XXXXXX", command[512];
 	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	int fd = mkstemp(name);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
@@ -172,23 +219,21 @@ static void look_up_places(void)
 	for (unsigned i = 0; i < nr_pcs; i++)
 		fprintf(f, "%#lx\n", pcs[i] - 1); /* of the call, not after it */
 	fclose(f);
-	snprintf(command, sizeof(command), "addr2line -f -p -e '%s' < %s 2>/dev/null", exe, name);
+	snprintf(command, sizeof(command), "addr2line -a -f -i -p -e '%s' < %s 2>/dev/null", exe,
+		 name);
 	f = popen(command, "r");
-	for (unsigned i = 0; f && i < nr_pcs && fgets(line, sizeof(line), f); i++) {
-		char *dir = strstr(line, "/mm/");
-
-		line[strcspn(line, "\n")] = 0;
-		if (dir) { /* from the top of the tree */
-			char *at = strstr(line, " at ");
-
-			if (at && at < dir)
-				memmove(at + 4, dir + 1, strlen(dir + 1) + 1);
-		}
-		places[i] = strdup(line);
-	}
-	if (f)
+	if (f) {
+		read_places(f);
 		pclose(f);
+	}
 	unlink(name);
+}
+
+static const char *place(const void *pc)
+{
+	unsigned i = pc ? pc_index((u64)pc) : PCS_MAX;
+
+	return i < PCS_MAX && places[i] ? places[i] : "";
 }
 
 /*
@@ -214,21 +259,14 @@ bool race_is_known(void)
 	pc_index(outcome->race[0]);
 	pc_index(outcome->race[1]);
 	look_up_places();
-	a = places[0];
-	b = places[1];
+	a = place((void *)outcome->race[0]);
+	b = place((void *)outcome->race[1]);
 	for (unsigned i = 0; i < ARRAY_SIZE(glances); i++)
 		if (is_in(a, glances[i]) || is_in(b, glances[i]))
 			return true;
 	snprintf(outcome->text + strlen(outcome->text),
 		 sizeof(outcome->text) - strlen(outcome->text), "\n#     %s\n#     %s", a, b);
 	return false;
-}
-
-static const char *place(const void *pc)
-{
-	unsigned i = pc ? pc_index((u64)pc) : PCS_MAX;
-
-	return i < PCS_MAX && places[i] ? places[i] : "";
 }
 
 static void print_word(const void *word)
