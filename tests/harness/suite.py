@@ -140,10 +140,25 @@ def hostile_jobs(settings):
             print("".join(f"     {line[2:]}\n" for line in output.splitlines() if line.startswith("ok ")), end="")
             return tap_report(output, status)
         return Job(f"hostile/{name}", run, ("host",))
+
+    def finds(strategy):
+        """A planted bug is found, and what is left of it when it is made smaller fails in the same way."""
+        def run():
+            argv = [f"{settings.build}/hostile/hostile", "--workload=planted", f"--strategy={strategy}", "--seconds=60"]
+            status, output = run_program(settings, f"hostile/finds-{strategy}", argv, HOSTILE_TIMEOUT)
+            runs = re.findall(r"--replay='([^']+)'", output)
+            if status != 1 or len(runs) != 2:
+                raise Failed(f"the planted bug was not found and made smaller (status {status})\n{output[-2000:]}")
+            replay = [argv[0], f"--replay={runs[-1]}"]
+            status, output = run_program(settings, f"hostile/replays-{strategy}", replay, HOSTILE_TIMEOUT)
+            if status != 1 or "some were lost" not in output or runs[-1].count(";") > 1:
+                raise Failed(f"{' '.join(replay)}: status {status}, not the small failure it was\n{output[-2000:]}")
+        return Job(f"hostile/finds-{strategy}", run, ("host",))
     # The first two are the same each time; the last has seeds of its own, which it prints.
     return [job("all-schedules", "--strategy=exhaustive", "--seconds=240"),
             job("fixed-seeds", "--seed=1", "--schedules=160", "--seconds=240"),
-            job("fresh-seeds", "--seed=fresh", "--seconds=20", "--workload=mixed")]
+            job("fresh-seeds", "--seed=fresh", "--seconds=20", "--workload=mixed"),
+            *map(finds, ("random", "pct", "exhaustive"))]
 
 
 def fuzz_jobs(settings):

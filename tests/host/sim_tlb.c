@@ -11,6 +11,9 @@
  *   CR3 load       translations that are not global; all paging-structure entries
  *   a page fault   translations of the faulting address
  *
+ * There are no PCIDs: natively CR4.PCIDE may be on, but every root is loaded with PCID 0 and with
+ * bit 63 clear (arch/x86/mmu_native.c), so that INVLPG and CR3 loads drop what they drop here.
+ *
  * Translations of 4 KiB pages hang in a hash table by page number, larger ones in one list.
  */
 #include <stdlib.h>

@@ -313,6 +313,11 @@ static bool parse_option(const char *arg)
 	return false;
 }
 
+static bool is_for_all(const struct workload *w)
+{
+	return !w->planted && (w->depth || !(options.which & EXHAUSTIVE));
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -332,8 +337,7 @@ int main(int argc, char **argv)
 		return replay();
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)
 		for (const struct workload *w = lists[i]; w->name; w++)
-			if (options.workload ? w == options.workload
-					     : w->depth || !(options.which & EXHAUSTIVE))
+			if (options.workload ? w == options.workload : is_for_all(w))
 				one_workload(w);
 	return done_testing();
 }

@@ -271,6 +271,32 @@ static void finish_space(void)
 	KASSERT(!aspace_destroy(space), "not destroyed");
 }
 
+/* --- a bug on purpose ------------------------------------------------------------------------- */
+
+static atomic_t counted;
+
+/* By a read and a write: what another CPU counts in between is lost. */
+static void count_badly(void *arg __attribute__((unused)))
+{
+	for (unsigned i = 0; i < 3; i++)
+		if (op_wanted(i))
+			atomic_set(&counted, atomic_read(&counted) + 1);
+}
+
+static void run_planted(void)
+{
+	u64 want = 0;
+
+	two(count_badly, count_badly);
+	for (unsigned cpu = 0; cpu < 2; cpu++)
+		for (unsigned i = 0; i < 3; i++) {
+			sim_on(cpu);
+			want += op_wanted(i);
+		}
+	sim_on(0);
+	KASSERT(atomic_read(&counted) == want, "some were lost: there are %lu", counted.v);
+}
+
 const struct workload small_workloads[] = {
 	SMALL("shootdowns", 2, "two CPUs ask each other to forget a page", shape_two, NULL,
 	      run_shootdowns, no_finish),
@@ -287,5 +313,12 @@ const struct workload small_workloads[] = {
 	      run_buddy, finish_buddy),
 	SMALL("space", 3, "a page of a space is unmapped while a CPU visits", shape_two,
 	      prepare_space, run_space, finish_space),
+	{.name = "planted",
+	 .about = "not right, to see it found",
+	 .planted = true,
+	 .depth = 2,
+	 .shape = shape_two,
+	 .run = run_planted,
+	 .finish = no_finish},
 	{0},
 };
