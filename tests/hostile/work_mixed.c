@@ -142,11 +142,9 @@ static void end_mapping(struct mapping m)
 		kunmap(m.va);
 		break;
 	default:
-		vfree(m.va);
+		vfree(m.va); /* its frames may be others' by now, but not by these addresses */
 	}
 	ending[sim.cpu].va = NULL;
-	if (m.kind == BY_VMALLOC)
-		return; /* its frames are others' already */
 	ended[nr_ended++ % ENDED] = m;
 	if (policy_is_off)
 		look_gone(&m, "an eager unmapping");
