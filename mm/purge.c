@@ -188,9 +188,12 @@ static int purge_frame(struct purge *p, struct frame *f)
 		settle(p);
 		cpu_relax();
 	}
-	/* what ended before a live one began is not known, nor what others have cleared */
+	/*
+	 * What ended before a live one began is not known, nor what others have cleared; nor have
+	 * they given out a stamp for it already: so it is as of now.
+	 */
 	if (err || p->others || p->took == took)
-		gather_add_all(&p->g, shootdown_newest());
+		gather_add_all(&p->g, shootdown_stamp());
 	return err;
 }
 
