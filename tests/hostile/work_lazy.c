@@ -258,6 +258,39 @@ static void run_frame_purge(void)
 	two(purge_frame, unmap_and_purge);
 }
 
+/* CPU 2 has flushed after all that was ever stamped, and remembers what is cleared now. */
+static void shape_three_keep(struct sim_config *c)
+{
+	shape_two_keep(c);
+	c->cpus = 3;
+}
+
+static void prepare_frame_purge_third(void)
+{
+	prepare_reuse();
+	vunmap(mapped[0]);
+	mapped[0] = NULL;
+	sim_on(2);
+	shootdown_flush_local();
+	sim_on(0);
+}
+
+static void clear_all(void *arg __attribute__((unused)))
+{
+	lazy_purge(PURGE_PTES);
+}
+
+static void purge_first(void *arg __attribute__((unused)))
+{
+	KASSERT(!vm_unmap_frame_aliases(f, 1, PURGE_FLUSH), "the frame is mapped");
+	nobody_reaches(f[0], "its purge");
+}
+
+static void run_frame_purge_third(void)
+{
+	two(clear_all, purge_first);
+}
+
 /* --- a frame that is mapped twice ------------------------------------------------------------- */
 
 static void prepare_shared(void)
@@ -320,6 +353,8 @@ const struct workload lazy_workloads[] = {
 	      run_purges, finish_reuse),
 	SMALL("frame-purge", 2, "a frame's purge against a purge, policy pte", shape_two_keep,
 	      prepare_reuse, run_frame_purge, finish_reuse),
+	SMALL("frame-cleared", 2, "a frame's purge while another CPU clears its entry",
+	      shape_three_keep, prepare_frame_purge_third, run_frame_purge_third, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
 	      finish_shared),
 	{0},

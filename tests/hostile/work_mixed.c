@@ -10,7 +10,7 @@
  *   vunmap, policy off         nobody reaches the frames by that address
  *   vm_unmap_aliases           nor those of all that was unmapped before it was called
  *   vm_unmap_frame_aliases     nobody reaches these frames
- *   aspace_unmap               nobody remembers the pages
+ *   aspace_unmap               the CPU on the space does not remember the pages
  *   an allocation, frames held back   nobody reaches the new frame
  */
 #include "mm/alias.h"
@@ -322,7 +322,8 @@ static void op_space(struct rng *r)
 		if (aspace_current())
 			KASSERT(!sim_read(sim.cpu, va, &v) && !v, "not zero");
 		KASSERT(!aspace_unmap(as, va, 2), "not unmapped");
-		nobody_remembers(va, 2, "aspace_unmap");
+		KASSERT(!(sim_tlb_holders(va, 2).bits & cpu_bit(sim.cpu)), /* others: their own */
+			"CPU %u remembers a page of its space that is unmapped", sim.cpu);
 		break;
 	case 2:
 		copy = aspace_copy(as, "copy");
