@@ -111,6 +111,9 @@ static void test_unknown(void)
 	gather_flush(&g);
 	gather_add_all(&g, 0);
 	is_u64(g.stamp, shootdown_clock(), "the same for everything");
+	shootdown_flush_local();
+	gather_add(&g, VMAP_BASE, 1, 0);
+	is_u64(g.stamp, shootdown_clock(), "also if everything is in it already, by an older time");
 	gather_flush(&g);
 }
 
