@@ -63,18 +63,17 @@ class Known:
                         digest.update(name.encode() + file.read())
             self.trees[world] = digest.hexdigest()
 
-    def key(self, mutant, trial):
-        text = repr((self.trees[trial.world], mutant.hunks, trial.world, trial.test))
-        return hashlib.sha256(text.encode()).hexdigest()
+    def key(self, world, change):
+        return hashlib.sha256(repr((self.trees[world], world, change)).encode()).hexdigest()
 
-    def get(self, mutant, trial):
-        """=> Verdict, or None"""
-        found = self.verdicts.get(self.key(mutant, trial))
+    def get(self, world, change):
+        """=> Verdict on a change that was tried there, or None. `change`: anything that names it"""
+        found = self.verdicts.get(self.key(world, change))
         return worlds.Verdict(*found) if found else None
 
-    def put(self, mutant, trial, verdict):
+    def put(self, world, change, verdict):
         with self.lock:
-            self.verdicts[self.key(mutant, trial)] = verdict
+            self.verdicts[self.key(world, change)] = verdict
             with open(f"{self.path}.new", "w", encoding="utf-8") as file:
                 json.dump(self.verdicts, file)
             os.replace(f"{self.path}.new", self.path)
@@ -128,7 +127,7 @@ def say(text):
 def must_pass_without(workshop, mutants):
     """Every test that is named, without a bug; of the models `make test-model` asks that. => False: some fail"""
     tests = sorted({(t.world, t.test) for m in mutants for t in m.trials
-                    if t.world != "model" and not workshop.known.get(m, t)})
+                    if t.world != "model" and not workshop.known.get(t.world, (m.hunks, t.test))})
     say(f"{len(tests)} tests without a bug:")
 
     def one(numbered):
@@ -146,7 +145,7 @@ def must_pass_without(workshop, mutants):
 
 def try_mutant(workshop, tree, mutant):
     """=> Result"""
-    verdicts = {trial: workshop.known.get(mutant, trial) for trial in mutant.trials}
+    verdicts = {trial: workshop.known.get(trial.world, (mutant.hunks, trial.test)) for trial in mutant.trials}
     trials = [trial for trial in mutant.trials if not verdicts[trial]]
     try:
         for path, text in catalog.apply(mutant, tree.read).items():
@@ -156,7 +155,7 @@ def try_mutant(workshop, tree, mutant):
         for trial in trials:
             verdicts[trial] = worlds.run(trial.world, tree, trial.test, workshop.timeout(trial.world, trial.test),
                                          workshop.log(mutant.name, trial.world))
-            workshop.known.put(mutant, trial, verdicts[trial])
+            workshop.known.put(trial.world, (mutant.hunks, trial.test), verdicts[trial])
     except (catalog.Refused, DoesNotBuild) as problem:
         return Result(mutant, [], f"{type(problem).__name__}: {problem}")
     return Result(mutant, list(verdicts.items()))
@@ -248,7 +247,10 @@ def main():
     workshop = Workshop(settings)
     targets = {target for m in mutants for t in m.trials for target in worlds.build_targets(t.world, t.test)}
     say("building without a bug")
-    workshop.build(targets | plain.targets(edits))
+    try:
+        workshop.build(targets | plain.targets(edits))
+    except DoesNotBuild as problem:
+        sys.exit(f"mutants: does not build, even without a bug:\n{problem}")
     if mutants and not must_pass_without(workshop, mutants):
         sys.exit("mutants: a test fails without a bug; mend that first")
     workshop.open()

@@ -130,8 +130,13 @@ def files():
     return [path for path in paths if not any(fnmatch.fnmatch(path, pattern) for pattern in NOT)]
 
 
+def count_all():
+    """=> how many edits there are"""
+    return sum(len(edits_of(path, read(path))) for path in files())
+
+
 def chosen(settings):
-    """=> the edits of this run; .all of the first is how many there are"""
+    """=> the edits of this run"""
     edits = [edit for path in files() if fnmatch.fnmatch(path, settings.only) for edit in edits_of(path, read(path))]
     if not settings.sample or settings.sample >= len(edits):
         return edits
@@ -154,7 +159,8 @@ def targets(edits):
 
 
 class Score:
-    def __init__(self):
+    def __init__(self, sample):
+        self.sample = sample  # which they are, in words
         self.words = Counter()
         self.survivors = []
 
@@ -167,7 +173,7 @@ class Score:
 
     def remarks(self):
         w = self.words
-        lines = [f"Plain mutants: {w['killed']} of {w['killed'] + w['hang'] + w['survived']} killed by a check that "
+        lines = [f"Plain mutants, {self.sample}: {w['killed']} of {w['killed'] + w['hang'] + w['survived']} killed by a check that "
                  f"failed, {w['hang']} more by a test that did not end, {w['survived']} survived: {self.rate():.1f} %. "
                  f"{w['not compiled']} did not compile."]
         return lines + [""] + [f"- survived: {line}" for line in self.survivors] if self.survivors else lines
@@ -199,34 +205,43 @@ class Judges:
             self.found[path, program] += 1
 
 
-def try_edit(workshop, all_judges, tree, edit):
-    """=> (edit, word, detail)"""
-    text = tree.read(edit.path)
-    tree.write(edit.path, text[:edit.start] + edit.new + text[edit.end:])
+def judge(workshop, all_judges, tree, edit):
+    """=> Verdict on the tree as it is now; "not compiled" is one as well"""
     for program in all_judges.order(edit.path):
         try:
             tree.make([f"build/host/{program}"])
         except DoesNotBuild as problem:
-            return edit, "not compiled", str(problem).splitlines()[-1]
+            return worlds.Verdict("not compiled", str(problem).splitlines()[-1])
         verdict = worlds.run("host", tree, all_judges.tests[program],
                              worlds.SLACK + worlds.SLOWER * all_judges.seconds[program],
                              workshop.log(f"plain-{os.path.basename(edit.path)}-{edit.line}-{edit.start}", "host"))
         if verdict.word != "survived":
             all_judges.note(edit.path, program)
-            return edit, verdict.word, f"{program}: {verdict.by}"
-    return edit, "survived", "by all judges"
+            return verdict._replace(by=f"{program}: {verdict.by}")
+    return worlds.Verdict("survived", "by all judges")
+
+
+def try_edit(workshop, all_judges, tree, edit):
+    """=> (edit, Verdict)"""
+    verdict = workshop.known.get("host", tuple(edit))
+    if not verdict:
+        text = tree.read(edit.path)
+        tree.write(edit.path, text[:edit.start] + edit.new + text[edit.end:])
+        verdict = judge(workshop, all_judges, tree, edit)
+        workshop.known.put("host", tuple(edit), verdict)
+    return edit, verdict
 
 
 def run(workshop, edits, say):
     """=> Score"""
-    score, all_judges = Score(), Judges(workshop)
+    score, all_judges = Score(f"{len(edits)} of {count_all()}"), Judges(workshop)
     say(f"{len(edits)} plain mutants, judged by {len(all_judges.tests)} programs that take "
         f"{sum(all_judges.seconds.values()):.0f} s:")
     results = workshop.each(lambda tree, edit: try_edit(workshop, all_judges, tree, edit), edits)
-    for number, (edit, word, detail) in enumerate(results, 1):
-        score.words[word] += 1
-        if word == "survived":
+    for number, (edit, verdict) in enumerate(results, 1):
+        score.words[verdict.word] += 1
+        if verdict.word == "survived":
             score.survivors.append(f"{edit.path}:{edit.line}: {edit.what}")
-        say(f"[{number}/{len(edits)}] {word.upper() if word == 'survived' else word:12} {edit.path}:{edit.line}: "
-            f"{edit.what}: {detail[:100]}")
+        word = verdict.word.upper() if verdict.word == "survived" else verdict.word
+        say(f"[{number}/{len(edits)}] {word:12} {edit.path}:{edit.line}: {edit.what}: {verdict.by[:100]}")
     return score
