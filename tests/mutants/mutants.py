@@ -6,7 +6,7 @@ First the named mutants (catalog.py): each stands for a bug somebody really had,
 says which test must find it. Then the plain pass (plain.py): whatever can be got wrong in a token. Before that
 every test must pass without a bug, or its failing would prove nothing.
 
-A mutant that no test finds fails the run. A complete run writes the table, docs/results/mutants.md.
+A mutant that no test finds fails the run. A run of all named ones writes the table, docs/results/mutants.md.
 """
 
 import argparse
@@ -262,9 +262,10 @@ def main():
     remarks += score.remarks() if score else []
     remarks += [f"In {(time.monotonic() - started) / 60:.0f} minutes, {settings.jobs} at once."]
     say("\n" + "\n".join(remarks))
-    if mutants and edits and settings.only == "*" and not settings.world:
+    if mutants and settings.only == "*" and not settings.world:
         with open(TABLE, "w", encoding="utf-8") as file:
-            file.write(table(results, "make mutants", remarks))
+            arguments = os.environ.get("MUTANTS")
+            file.write(table(results, f"make mutants MUTANTS='{arguments}'" if arguments else "make mutants", remarks))
         say(f"the table is in {TABLE}")
     for name in survived:
         say(f"SURVIVED {name}: see {workshop.logs}/{name}-*.log")
