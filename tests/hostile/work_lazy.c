@@ -291,6 +291,39 @@ static void run_frame_purge_third(void)
 	two(clear_all, purge_first);
 }
 
+/* The same where an unmapping clears it, policy tlb: it has given out no stamp before. */
+static void shape_three(struct sim_config *c)
+{
+	shape_two(c);
+	c->cpus = 3;
+}
+
+static void prepare_frame_unmapped(void)
+{
+	prepare_reuse();
+	shootdown_stamp(); /* the newest, and not "none yet", which proves nothing to anybody */
+	sim_on(2);
+	shootdown_flush_local();
+	sim_on(0);
+}
+
+static void purge_another_s(void *arg __attribute__((unused)))
+{
+	if (!vm_unmap_frame_aliases(&f[1], 1, PURGE_FLUSH))
+		nobody_reaches(f[1], "its purge");
+}
+
+static void just_unmap(void *arg __attribute__((unused)))
+{
+	vunmap(mapped[1]);
+	mapped[1] = NULL;
+}
+
+static void run_frame_unmapped(void)
+{
+	two(purge_another_s, just_unmap);
+}
+
 /* --- a frame that is mapped twice ------------------------------------------------------------- */
 
 static void prepare_shared(void)
@@ -355,6 +388,8 @@ const struct workload lazy_workloads[] = {
 	      prepare_reuse, run_frame_purge, finish_reuse),
 	SMALL("frame-cleared", 2, "a frame's purge while another CPU clears its entry",
 	      shape_three_keep, prepare_frame_purge_third, run_frame_purge_third, finish_reuse),
+	SMALL("frame-unmapped", 2, "a frame's purge while another CPU unmaps it", shape_three,
+	      prepare_frame_unmapped, run_frame_unmapped, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
 	      finish_shared),
 	{0},
