@@ -279,7 +279,8 @@ static void test_device(void)
 	   "ioremap keeps the offset");
 	iounmap((void *)va);
 	EXPECT_PANIC("double unmap", iounmap((void *)va));
-	ok(!ioremap(0xfee00000, 0, VM_UC, "none") && !ioremap(0xfee00000, ~0ull, VM_UC, "all"),
+	ok(!ioremap(0xfee00010, 0, VM_UC, "none") && !ioremap(0xfee00000, 0, VM_UC, "none") &&
+		   !ioremap(0xfee00000, ~0ull, VM_UC, "all"),
 	   "nothing and everything are refused");
 	va = (vaddr_t)vmap_pfn(pfn_make(0xfd000), 600, VM_W | VM_WC, "framebuffer");
 	ok(va && pt_walk(kernel_root, va, &w) && w.level == 2 &&
