@@ -58,6 +58,8 @@ def cpu_stops_with_a_lock(build, log):
 # put up with. INFO is the PVH start info (Xen: public/arch-x86/hvm/start_info.h), MAP its memory map.
 INFO = "(0xffffffff80000000 + handover)"
 MAP = f"(0xffffffff80000000 + *(unsigned long *)({INFO} + 40))"
+RSDP = f"(0xffffffff80000000 + *(unsigned long *)({INFO} + 32))"  # ACPI 6.4, 5.2.5.3
+RSDT = f"(0xffffffff80000000 + *(unsigned int *)({RSDP} + 16))"
 NONSENSE = {
     f"set *(int *){INFO} = 7": "wrong magic number",
     f"set *(int *)({INFO} + 48) = 0": "no memory map",
@@ -68,6 +70,10 @@ NONSENSE = {
     f"set *(long *)({INFO} + 24) = -4096": "command line lies outside",
     f"set *(int *)({INFO} + 12) = 9": "more than 8 modules",
     f"set *(long *)({INFO} + 32) = 0x1234": None,  # where the ACPI tables are: there is another way to them
+    f"set *(int *){RSDP} = 7": None,
+    f"set *(int *)({RSDP} + 16) = -4096": None,
+    f"set *(int *)({RSDT} + 4) = 0x7fffffff": None,  # its length
+    f"set *(int *)({RSDT} + 36) = -8": None,  # its first table
 }
 
 
