@@ -8,6 +8,7 @@
 #include "mm/chunk.h"
 #include "mm/frame.h"
 #include "mm/park.h"
+#include "mm/pool.h"
 #include "tests/host/scarce.h"
 #include "tests/host/sim.h"
 
@@ -361,6 +362,25 @@ static void test_concurrent(void)
 	ok(agrees() && !area_check(), "seed %lu: 4 CPUs never get the same page", seed);
 }
 
+/* Where free neighbours become one, the structs of the others are used again. */
+static void test_structs_come_back(void)
+{
+	u64 after_some = 0;
+
+	sim_boot(&(struct sim_config){0});
+	for (unsigned i = 0; i < 4000; i++) {
+		struct area *a = alloc(1, 1), *b = alloc(1, 1), *c = alloc(1, 1);
+
+		area_free(b);
+		area_free(i % 2 ? a : c);
+		area_free(i % 2 ? c : a);
+		if (i == 100)
+			after_some = pool_frames();
+	}
+	is_u64(pool_frames(), after_some,
+	       "no more frames for areas after 4000 rounds than after 100");
+}
+
 int main(void)
 {
 	sim_scenario("one", test_one);
@@ -369,6 +389,7 @@ int main(void)
 	sim_scenario("range", test_range);
 	sim_scenario("owner", test_owner);
 	sim_scenario("no memory", test_no_memory);
+	sim_scenario("structs come back", test_structs_come_back);
 	for (seed = 1; seed <= 4; seed++) {
 		aligned = seed % 2;
 		sim_scenario("random", test_random);

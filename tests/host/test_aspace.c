@@ -60,6 +60,7 @@ static void test_map(void)
 	destroy(as);
 	ok(at_rest(&before), "destroyed, nothing is missing");
 	EXPECT_PANIC("after it was destroyed", (void)!aspace_map(as, BASE, 1, VM_W));
+	EXPECT_PANIC("after it was destroyed", (void)!aspace_unmap(as, BASE, 1));
 	EXPECT_PANIC("after it was destroyed", (void)!aspace_load(as));
 }
 

@@ -10,8 +10,9 @@ nothing. Left alone, because a change there is none, or is not the engine's:
   - declarations without a value, and return statements as a whole
   - what a processor may do with or without: likely, unlikely, cpu_relax, and the time that a watchdog starts at
 
-The judges of a file are the host programs that are linked with it, but for scenarios that take too long
-(SLOW). Those that have found most in the same file come first; the first that fails ends it. A sample by a
+The judges are the host programs that are linked with all of mm/, but for scenarios that take too long
+(SLOW), and then the engine's fuzzer on its kept inputs and the hostile machine. Those that have found most in the
+same file, for the time they take, come first; the first that fails ends it. A sample by a
 seed is taken, because all would take hours. What does not compile does not count.
 """
 
@@ -151,11 +152,11 @@ def show(edits):
 def judges():
     """=> the programs that are linked with all of mm/"""
     return [os.path.splitext(os.path.basename(path))[0] for path in sorted(glob.glob("tests/host/test_*.c"))
-            if "links: mm/*.c" in read(path)]
+            if "links: mm/*.c" in read(path)] + list(worlds.PROGRAMS)
 
 
 def targets(edits):
-    return {f"build/host/{program}" for program in judges()} if edits else set()
+    return {f"build/{worlds.host_program(program)[0]}" for program in judges()} if edits else set()
 
 
 class Score:
@@ -209,7 +210,7 @@ def judge(workshop, all_judges, tree, edit):
     """=> Verdict on the tree as it is now; "not compiled" is one as well"""
     for program in all_judges.order(edit.path):
         try:
-            tree.make([f"build/host/{program}"])
+            tree.make([f"build/{worlds.host_program(program)[0]}"])
         except DoesNotBuild as problem:
             return worlds.Verdict("not compiled", str(problem).splitlines()[-1])
         verdict = worlds.run("host", tree, all_judges.tests[program],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where a mutant is tried: what is built there, what is run, and how one sees that it failed.
 
-    host PROGRAM [SCENARIO]        a program of tests/host, or of that only what is called so (a glob)
+    host PROGRAM [SCENARIO]        a program of tests/host, or of that only what is called so (a glob); or of PROGRAMS
     qemu [SETTING=..] COMMAND      the command of the monitor, then `check`, in QEMU; SETTING: smp mem cpu append
     bochs, xen                     the same in Bochs, and as dom0 under Xen
     model BUG                      the same bug in a model (tests/model), which Spin must see
@@ -35,6 +35,19 @@ class Verdict(NamedTuple):
 
 # --- the host ---------------------------------------------------------------------------------
 
+# Those that lie elsewhere, and with what arguments: the engine's fuzzer on its kept inputs, the hostile machine.
+PROGRAMS = {
+    "replay_fuzz_engine": ("host/replay_fuzz_engine", "tests/fuzz/corpus/engine"),
+    "hostile": ("hostile/hostile", "--seed=1", "--schedules=160", "--seconds=240", "--shrink=0"),
+}
+
+
+def host_program(program):
+    """=> (its file below the build directory, its arguments)"""
+    path, *arguments = PROGRAMS.get(program, (f"host/{program}",))
+    return path, arguments
+
+
 FAILED = re.compile(r"not ok \d+ - (.*)")
 # Said before the check that fails of it: this is what happened.
 CAUSE = re.compile(r"# (?:PANIC)[^:]*: (.*)|.*ERROR: (AddressSanitizer: .*)|.*(runtime error: .*)")
@@ -54,9 +67,10 @@ def first_failure(lines):
 def run_host(tree, test, timeout, log):
     """=> Verdict. Nothing more is run once something has failed"""
     program, _, scenario = test.partition(" ")
+    path, arguments = host_program(program)
     environment = {**os.environ, "SIM_ONLY": scenario} if scenario else None
     with open(log, "w+", encoding="utf-8", errors="replace") as said:
-        process = subprocess.Popen([f"{tree.build}/host/{program}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        process = subprocess.Popen([f"{tree.build}/{path}", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
                                    env=environment)
         late = threading.Event()
