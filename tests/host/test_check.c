@@ -133,6 +133,9 @@ static void test_aliases(void)
 	damage(&f[0]->alias.v, one | ALIAS_NOMAP, "a frame in use says it may not be mapped");
 	damage(&f[0]->alias.v, one & ~ALIAS_BUSY, "a frame with an alias is not busy");
 	damage(&f[3]->alias.v, alias_of(va + 9 * PAGE_SIZE), "an unmapped frame has an alias");
+	f[3]->alias.v = alias_of(va + PAGE_SIZE);
+	is_u64(alias_check(), 1, "an alias that maps another frame is one fault");
+	f[3]->alias.v = 0;
 	damage(&f[3]->alias.v, ALIAS_BUSY, "a frame is busy with nothing");
 	damage(&f[3]->alias.v, ALIAS_BUSY | ALIAS_NOMAP, "a frame in use may not be mapped");
 	damage(&free_frame->alias.v, 0, "a free frame may be mapped");
