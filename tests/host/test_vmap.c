@@ -8,6 +8,7 @@
 // links: mm/*.c tests/host/sim*.c
 #include "mm/area.h"
 #include "mm/check.h"
+#include "mm/engine.h"
 #include "mm/frame.h"
 #include "mm/kmap.h"
 #include "mm/lazy.h"
@@ -77,6 +78,10 @@ static void test_rights(void)
 	vunmap((void *)r);
 	frame_free(f[0], 0);
 	EXPECT_PANIC("prot", (void)!vmap(f, 1, VM_X));
+	for (unsigned local = 0; local <= VM_LOCAL; local += VM_LOCAL) {
+		is_u64(ram_entry_bits[VM_R | local], pte_leaf_bits(VM_R | local, 1), "read-only");
+		is_u64(ram_entry_bits[VM_W | local], pte_leaf_bits(VM_W | local, 1), "writable");
+	}
 }
 
 /* Unmapped, waiting for nobody. */
