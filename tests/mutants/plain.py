@@ -32,7 +32,7 @@ from workshop import DoesNotBuild
 FILES = ("mm/*.c", "mm/shootdown.h", "mm/park.h", "mm/alias.h", "mm/fast.h", "mm/run.h", "mm/gather.h")
 # Reports and the walker that looks for faults: they are judged by what they print, and change nothing.
 NOT = ("mm/check*.c", "mm/describe.c", "mm/area_report.c")
-SAMPLE, SEED, WANTED = 300, 2007, 90
+SAMPLE, SEED, WANTED = 100, 2007, 90
 # Programs of which only some scenarios judge, and how they are chosen (SIM_ONLY).
 SLOW = {"test_vmap": "!random", "test_vmap_smp": "shared frame", "test_failures": "one purge", "test_park": "!concurrent",
         "test_space": "!random map"}
