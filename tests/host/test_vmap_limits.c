@@ -146,10 +146,42 @@ static void test_batch_failure(void)
 	frame_free_many(f, 600);
 }
 
+/* A frame that has an alias is mapped by the long way, page by page; any of them may be refused. */
+static void test_second_refused(void)
+{
+	struct frame *twice[3];
+	struct sim_snapshot was;
+	vaddr_t first, second;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .deferred = true});
+	get_frames(2);
+	twice[0] = twice[1] = f[0];
+	twice[2] = f[1];
+	first = (vaddr_t)vmap(f, 1, VM_W);
+	vunmap(vmap(twice, 3, VM_W)); /* the tables are there from now on */
+	vm_unmap_aliases();
+	was = sim_snapshot();
+	for (u32 k = 1; k <= 3; k++) {
+		sim.fail_batch = k;
+		ok(!vmap(twice, 3, VM_W), "entry %u is refused, and so all", k);
+		sim.fail_batch = 0;
+		ok(sim_unchanged(&was, "refused") && frame_aliases(f[0]) == 1 &&
+			   !frame_aliases(f[1]) && !mm_check(false),
+		   "and nothing is left of it");
+		vm_unmap_aliases();
+	}
+	second = (vaddr_t)vmap(twice, 3, VM_W);
+	ok(second && reads_right(1, second, twice, 3), "and then it works");
+	vunmap((void *)second);
+	vunmap((void *)first);
+	frame_free_many(f, 2);
+}
+
 int main(void)
 {
 	sim_scenario("interrupts off", test_irqs_off);
 	sim_scenario("no addresses", test_no_addresses);
 	sim_scenario("batch failure", test_batch_failure);
+	sim_scenario("second mapping refused", test_second_refused);
 	return done_testing();
 }
