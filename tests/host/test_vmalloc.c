@@ -163,14 +163,19 @@ static void test_huge(void)
 	struct frame *held[2 * BLOCKS];
 	struct sim_snapshot was;
 	u64 bytes = 6 * MiB + 20000;
+	struct area a;
+	void *exact;
 
 	sim_boot(&(struct sim_config){.cpus = 2, .ram = {{1 * MiB, 49 * MiB}}});
+	exact = vmalloc_huge(2 * MiB);
+	ok(exact && find_vm_area(exact, &a) && a.large == 1, "as much as a large page is one");
+	vfree(exact);
+	vm_unmap_aliases();
 	was = sim_snapshot();
 	for (unsigned large = 0; large <= 3; large++) {
 		unsigned n = fragment(held, large);
 		vaddr_t va = (vaddr_t)vmalloc_huge(bytes);
 		bool distinct = true;
-		struct area a;
 
 		ok(va && IS_ALIGNED(va, 2 * MiB) && find_vm_area((void *)va, &a), "huge");
 		is_u64(a.large, large, "as many large pages as there are blocks");

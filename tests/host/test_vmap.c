@@ -287,11 +287,12 @@ static void test_device(void)
 	ok(!ioremap(0xfee00010, 0, VM_UC, "none") && !ioremap(0xfee00000, 0, VM_UC, "none") &&
 		   !ioremap(0xfee00000, ~0ull, VM_UC, "all"),
 	   "nothing and everything are refused");
-	va = (vaddr_t)vmap_pfn(pfn_make(0xfd000), 600, VM_W | VM_WC, "framebuffer");
+	va = (vaddr_t)vmap_pfn(pfn_make(0xfd000), 1100, VM_W | VM_WC, "framebuffer");
 	ok(va && pt_walk(kernel_root, va, &w) && w.level == 2 &&
 		   (w.step[2].entry.v & PTE_CACHE_UC) == PTE_CACHE_WC,
 	   "write-combining, a large page");
-	ok(pt_walk(kernel_root, va + 599 * PAGE_SIZE, &w) && w.level == 1 &&
+	ok(pt_walk(kernel_root, va + 599 * PAGE_SIZE, &w) && w.level == 2, "another");
+	ok(pt_walk(kernel_root, va + 1099 * PAGE_SIZE, &w) && w.level == 1 &&
 		   (w.step[1].entry.v & PTE_CACHE_UC) == PTE_CACHE_WC,
 	   "and small ones for the rest");
 	is_u64(mm_check(false), 0, "mm_check() agrees");
