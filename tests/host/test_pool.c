@@ -104,7 +104,7 @@ static void test_full_slab(void)
 static void test_misuse(void)
 {
 	struct pool *p = &pools[2];
-	u8 *a, *b, *other;
+	u8 *a, *b, *other, *after;
 	struct frame *f;
 
 	sim_boot(&(struct sim_config){0});
@@ -124,6 +124,9 @@ static void test_misuse(void)
 	EXPECT_PANIC("not an object of pool p200", pool_free(p, b + 8));
 	EXPECT_PANIC("not an object of pool p200",
 		     pool_free(p, (void *)ALIGN_DOWN((u64)b, PAGE_SIZE)));
+	for (after = b; (u64)after % PAGE_SIZE + p->size <= PAGE_SIZE;)
+		after += p->size; /* behind the last of the slab: none that fits */
+	EXPECT_PANIC("not an object of pool p200", pool_free(p, after));
 	pool_free(p, b);
 	pool_free(&pools[1], other);
 	frame_free(f, 0);

@@ -158,6 +158,21 @@ static unsigned fragment(struct frame **held, unsigned n)
  * Linux CVE-2024-45022: a large allocation that fell back to small pages midway was mapped with the
  * wrong page size. Blocks of 2 MiB run out after none, one, two, three; each page must be its own.
  */
+/* What cannot be mapped large is mapped small, and nothing of the attempt is left. */
+static void test_huge_refused(void)
+{
+	struct area a;
+	void *va;
+
+	sim_boot(&(struct sim_config){.deferred = true, .ram = {{1 * MiB, 49 * MiB}}});
+	sim.fail_batch = 1;
+	va = vmalloc_huge(2 * MiB);
+	sim.fail_batch = 0;
+	ok(va && find_vm_area(va, &a) && !a.large, "refused as a large page, mapped by small ones");
+	is_u64(mm_check(false), 0, "mm_check() agrees");
+	vfree(va);
+}
+
 static void test_huge(void)
 {
 	struct frame *held[2 * BLOCKS];
@@ -305,6 +320,7 @@ int main(void)
 	sim_scenario("redzone", test_redzone);
 	sim_scenario("realloc", test_realloc);
 	sim_scenario("huge", test_huge);
+	sim_scenario("refused large page", test_huge_refused);
 	sim_scenario("sparse", test_sparse);
 	sim_scenario("protect", test_protect);
 	sim_scenario("local", test_local);
