@@ -17,7 +17,7 @@ from machine import Machine
 BOOT_TIMEOUT = 90  # seconds from xl create to the prompt; one or two on a machine that has nothing else to do
 ANSWER_TIMEOUT = 40  # seconds for a command
 SUITES_TIMEOUT = 600  # seconds for all of the kernel's own tests
-HOG = 6  # seconds that a CPU waits: less than kernel/watchdog.c needs to be sure
+HOG = 4  # seconds that a CPU waits: less than kernel/watchdog.c needs to be sure
 PAUSE = 12  # seconds: longer than kernel/watchdog.h lets a CPU be silent
 LOG = "/var/log/xen/console/guest-{}.log"  # xenconsoled's, in dom0
 MACHINE = Machine(door="xl", smp=2, mem="640M")
