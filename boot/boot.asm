@@ -45,7 +45,7 @@ PVH_MAGIC	equ 0x336ec578			; start_info.h
 
 global multiboot2_header, multiboot2_entry, pvh_entry, boot_image_base, tsc_at_entry
 global boot_pml4, boot_stack_guard, boot_stack, boot_stack_top
-extern kernel_main
+extern kernel_main, image_end
 
 boot_image_base	equ IMAGE_BASE
 
@@ -118,6 +118,19 @@ pvh_entry:
 enter:
 	cld
 	mov	esi, ebx
+
+; A loader need not look whether there is memory under the whole image; QEMU's does not. The end of
+; .bss is asked: what is written must be read again.
+
+MEMORY_MARK	equ 0x2007a11a
+
+	mov	eax, PA(image_end) - 4
+	mov	dword [eax], MEMORY_MARK
+	cmp	dword [eax], MEMORY_MARK
+	mov	dword [eax], 0			; as ELF's rules want it
+	je	memory_there
+	refuse	"there is no memory for the end of this image. Give the machine 8 MiB or more."
+memory_there:
 
 ; What the kernel takes for granted is asked here. CPUID itself is taken for granted: a CPU without
 ; it is older than 1993. (SDM vol. 2A, CPUID: table 3-11 for leaf 1, table 3-8 for the extended.)

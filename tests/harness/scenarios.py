@@ -282,7 +282,10 @@ def no_long_mode_grub(build, log):
 
 @scenario
 def no_memory(build, log):
-    refused(Machine(smp=1, mem="2M"), build, log, "no memory")
+    """Too little for most of the image, for its end, and for what boot allocates."""
+    image = "no memory for the end of this image"
+    for mem, words in ("2M", image), ("4M", image), ("5M", "not enough memory|out of memory"):
+        refused(Machine(smp=1, mem=mem), build, log, words)
 
 
 @scenario

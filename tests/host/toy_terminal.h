@@ -30,7 +30,8 @@ static void terminal(const char *s, size_t n)
 
 	for (; n; n--, s++) {
 		if (in_esc) {
-			esc[in_esc++ - 1] = *s;
+			if (in_esc <= sizeof(esc)) /* a stray one may be of any length */
+				esc[in_esc++ - 1] = *s;
 			if (*s >= '@' && *s != '[') {
 				clears += esc[1] == 'J';
 				if (esc[1] == 'J')
