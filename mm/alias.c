@@ -6,8 +6,9 @@
  * One lock, alias_lock, guards the links of all records. The words are changed by compare-exchange
  * here too, because the common paths change them without the lock: they know only two words, "no
  * alias" and "exactly this one", and a word with CHAIN or NOMAP in it is neither, so while a chain
- * exists everybody comes here and the lock keeps them apart. A chain begins and ends by one
- * exchange of the word, after its links are written.
+ * exists everybody comes here and the lock keeps them apart. Who follows links holds it as well, so
+ * they may be written after the exchange of the word that begins or ends a chain. The links of a
+ * record that is in no chain are 0.
  *
  * Next: mm/run.h for the common half; mm/purge.c for what all this is good for.
  */
@@ -42,7 +43,6 @@ static u64 with_index(u64 word, u64 index)
 bool alias_add_slow(struct frame *f, u64 alias)
 {
 	u64 me = alias_index(alias), old, next;
-	struct alias_record *r = record(me);
 
 	count(alias_slow);
 	spin_lock(&alias_lock);
@@ -50,15 +50,14 @@ bool alias_add_slow(struct frame *f, u64 alias)
 		old = atomic_read(&f->alias);
 		next = old & ALIAS_HEAD ? alias_index(old) : 0;
 		if (old & ALIAS_NOMAP) {
-			r->next = 0;
 			spin_unlock(&alias_lock);
 			return false;
 		}
-		r->next = (u32)next;
-		r->prev = 0;
 	} while (!atomic_cmpxchg(&f->alias, old, next ? alias | ALIAS_CHAIN : alias));
-	if (next)
+	if (next) {
+		record(me)->next = (u32)next;
 		record(next)->prev = (u32)me;
+	}
 	spin_unlock(&alias_lock);
 	return true;
 }

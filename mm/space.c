@@ -217,16 +217,13 @@ void space_trampoline_root_free(void)
 {
 	pfn_t table = trampoline_root;
 
-	for (int level = PT_LEVELS; level >= 1; level--) { /* the one path of the user half */
-		pfn_t next = {0};
+	/* The trampoline is below 1 MiB: the one path of the user half begins in slot 0 of each. */
+	for (int level = PT_LEVELS; level >= 1; level--) {
+		pte_t e = pt_read(table, 0);
 
-		for (unsigned slot = 0;
-		     level > 1 && slot < PT_ENTRIES / (level == PT_LEVELS ? 2 : 1); slot++)
-			if (pte_present(pt_read(table, slot)))
-				next = paddr_to_pfn(pte_addr(pt_read(table, slot), level));
 		pt_free_table(table);
-		if (!next.n) /* frame 0 is never a table: the path was not made to its end */
+		if (level == 1 || !pte_present(e)) /* or the path was not made to its end */
 			return;
-		table = next;
+		table = paddr_to_pfn(pte_addr(e, level));
 	}
 }

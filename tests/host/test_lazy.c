@@ -109,6 +109,40 @@ static void test_bounded(void)
 	frame_free_many(f, 4);
 }
 
+static u64 kind;
+
+/* So is what waits of each other kind, and of areas that stay until they are cleared. */
+static void test_bounded_kinds(void)
+{
+	u64 most = 0;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 64, .keep = kind % 2});
+	get_frames(4);
+	for (unsigned i = 0; i < 1000; i++) {
+		void *va;
+
+		switch (kind / 2) {
+		case 0:
+			vfree(vmalloc(4 * PAGE_SIZE));
+			break;
+		case 1:
+			vm_unmap_ram(vm_map_ram(f, 4, VM_W), 4);
+			break;
+		case 2:
+			kunmap(kmap(f[0]));
+			break;
+		default:
+			va = vmap_pfn(pfn_make(0xfe000), 4, VM_W | VM_UC, "device");
+			KASSERT(va, "no mapping");
+			vunmap(va);
+		}
+		most = MAX(most, stats().pages);
+	}
+	ok(most <= (PARK_CHECKPOINTS + 1) * (32 + 4), "at most %lu pages waited", most);
+	vm_unmap_aliases();
+	frame_free_many(f, 4);
+}
+
 /* Policies change while areas of each kind wait and live. */
 static void test_policy(void)
 {
@@ -229,6 +263,8 @@ int main(void)
 	sim_scenario("names", test_names);
 	sim_scenario("waiting", test_waiting);
 	sim_scenario("bounded", test_bounded);
+	for (kind = 0; kind < 8; kind++)
+		sim_scenario("bounded, of each kind", test_bounded_kinds);
 	sim_scenario("policy", test_policy);
 	sim_scenario("poison", test_poison);
 	for (seed = 1; seed <= 20; seed++)

@@ -56,12 +56,42 @@ static u64 wrong_in_range(paddr_t start, paddr_t end)
 	return wrong;
 }
 
+static vaddr_t frame_array_start(const struct sim_range *r)
+{
+	return ALIGN_DOWN(FRAMES_BASE + (r->start >> PAGE_SHIFT) * sizeof(struct frame), PAGE_SIZE);
+}
+
+static vaddr_t frame_array_end(const struct sim_range *r)
+{
+	return ALIGN_UP(FRAMES_BASE + (r->end >> PAGE_SHIFT) * sizeof(struct frame), PAGE_SIZE);
+}
+
+/* Large pages where a whole one fits that shares nothing with another range's part; none beyond. */
+static bool frame_array_is_large(unsigned i)
+{
+	const struct sim_range *r = &config.ram[i];
+	bool last = i + 1 == ARRAY_SIZE(config.ram) || !r[1].end;
+	vaddr_t start = frame_array_start(r), end = frame_array_end(r);
+	u64 size = pt_entry_size(2);
+
+	if (i)
+		start = MAX(start, frame_array_end(&r[-1]));
+	for (vaddr_t va = start; va < end;) {
+		bool large = config.max_leaf_level != 1 && IS_ALIGNED(va, size) && end - va >= size;
+		pte_t leaf;
+		int level;
+
+		if (!sim_walk(kernel_root, va, &level, &leaf) || level != (large ? 2 : 1))
+			return false;
+		va += large ? size : PAGE_SIZE;
+	}
+	return (!last && frame_array_start(&r[1]) <= end) || unmapped(end);
+}
+
 /* The frame array's own memory: RAM, reserved, writable, never executable, and not shared. */
 static bool frame_array_is_sound(const struct sim_range *r)
 {
-	vaddr_t va = ALIGN_DOWN(FRAMES_BASE + (r->start >> PAGE_SHIFT) * sizeof(struct frame),
-				PAGE_SIZE);
-	vaddr_t end = FRAMES_BASE + (r->end >> PAGE_SHIFT) * sizeof(struct frame);
+	vaddr_t va = frame_array_start(r), end = frame_array_end(r);
 
 	for (; va < end; va += PAGE_SIZE) {
 		paddr_t pa = 0;
@@ -123,6 +153,8 @@ static void check_everything(void)
 		total += (r->end - r->start) / PAGE_SIZE;
 		if (!frame_array_is_sound(r))
 			ok(false, "frame array of range %u", i);
+		if (!frame_array_is_large(i))
+			ok(false, "large pages of the frame array of range %u", i);
 		if (!sim_is_ram(r->end) && !unmapped(DIRECT_BASE + r->end))
 			ok(false, "the hole after range %u is in the direct map", i);
 		if (!sim_is_ram(r->start - 1) && !unmapped(DIRECT_BASE + r->start - 1))

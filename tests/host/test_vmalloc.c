@@ -209,6 +209,26 @@ static void test_huge(void)
 	}
 }
 
+/* More large pages than are taken apart in one go. The first time pays for tables and records. */
+static void test_many_large(void)
+{
+	u64 large = PARK_MAX_PAGES + 3;
+	struct sim_snapshot was;
+	struct area a;
+
+	sim_boot(&(struct sim_config){.ram = {{1 * MiB, 600 * MiB}}});
+	for (unsigned i = 0; i < 2; i++) {
+		void *va = vmalloc_huge(large * 2 * MiB);
+
+		ok(va && find_vm_area(va, &a) && a.large == large, "%lu large pages", large);
+		vfree(va);
+		vm_unmap_aliases();
+		if (!i)
+			was = sim_snapshot();
+	}
+	ok(sim_unchanged(&was, "vfree"), "all frames are back");
+}
+
 static void test_sparse(void)
 {
 	u64 shootdowns;
@@ -320,6 +340,7 @@ int main(void)
 	sim_scenario("redzone", test_redzone);
 	sim_scenario("realloc", test_realloc);
 	sim_scenario("huge", test_huge);
+	sim_scenario("many large pages", test_many_large);
 	sim_scenario("refused large page", test_huge_refused);
 	sim_scenario("sparse", test_sparse);
 	sim_scenario("protect", test_protect);
