@@ -265,7 +265,7 @@ static int set_noting(struct area *a, struct frame *const *f, unsigned prot)
 		u64 w = atomic_read(&f[i]->alias);
 
 		alias |= !!(w & ALIAS_HEAD);
-		older = MAX(older, w & ALIAS_HEAD ? 0 : w & ALIAS_LOW);
+		older = MAX(older, w & ALIAS_LOW); /* no stamp if an alias's: then unused */
 	}
 	atomic_set(&a->older, 0);
 	err = engine_set(a, 0, f, a->pages, prot);

@@ -85,6 +85,23 @@ static void test_waiting(void)
 	frame_free_many(f, 200);
 }
 
+static u64 keep;
+
+/* What the CPU has ready is taken without a look at anything else. */
+static void test_ready(void)
+{
+	u64 misses;
+
+	sim_boot(&(struct sim_config){.keep = keep});
+	get_frames(6);
+	pass(3); /* and more of the size are carved */
+	misses = counter_sum(CNT_park_miss);
+	vunmap(vmap(f + 3, 3, VM_W)); /* other frames: nothing to revive */
+	is_u64(counter_sum(CNT_park_miss), misses, "one of those is taken");
+	vm_unmap_aliases();
+	frame_free_many(f, 6);
+}
+
 /* A CPU that never passes a quiet point: what waits is bounded all the same. */
 static void test_bounded(void)
 {
@@ -262,6 +279,8 @@ int main(void)
 {
 	sim_scenario("names", test_names);
 	sim_scenario("waiting", test_waiting);
+	for (keep = 0; keep < 2; keep++)
+		sim_scenario("ready", test_ready);
 	sim_scenario("bounded", test_bounded);
 	for (kind = 0; kind < 8; kind++)
 		sim_scenario("bounded, of each kind", test_bounded_kinds);

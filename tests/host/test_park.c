@@ -91,6 +91,28 @@ static void test_order(void)
 	is_u64(state_of(VMAP_BASE), AREA_FREE, "nothing is left");
 }
 
+/* Who finds none carves 128 pages' worth, or one area of more than half of that. */
+static void test_batches(void)
+{
+	static const struct {
+		u64 pages, areas;
+	} size[] = {{1, 128}, {3, 42}, {64, 2}, {65, 1}, {256, 1}};
+
+	struct area *a[3 * 128];
+
+	sim_boot(&(struct sim_config){0});
+	for (unsigned i = 0; i < ARRAY_SIZE(size); i++) {
+		u64 misses = counter_sum(CNT_park_miss), n = 3 * size[i].areas;
+
+		for (u64 k = 0; k < n; k++)
+			a[k] = get(size[i].pages);
+		is_u64(counter_sum(CNT_park_miss) - misses, 3, "%lu pages: %lu areas at a time",
+		       size[i].pages, size[i].areas);
+		while (n)
+			park_ready(a[--n]);
+	}
+}
+
 /* As stacks are asked for: without a look whether any is ready. None may be lost by that. */
 static void test_not_popped(void)
 {
@@ -267,6 +289,7 @@ int main(void)
 {
 	sim_scenario("order", test_order);
 	sim_scenario("horizon", test_horizon);
+	sim_scenario("batches", test_batches);
 	sim_scenario("not popped", test_not_popped);
 	sim_scenario("idle", test_idle);
 	sim_scenario("exhausted", test_exhausted);
