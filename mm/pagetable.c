@@ -136,7 +136,6 @@ static void free_table(pfn_t table)
 	struct frame *f = pfn_frame(table);
 
 	WRITE_ONCE(f->type, FRAME_USED);
-	WRITE_ONCE(f->order, 0);
 	f->level = 0;
 	atomic_fetch_add(&tables_held, -1ull);
 	frame_allow_aliases(f);

@@ -68,6 +68,7 @@ void spin_lock(spinlock_t *l)
 		sim_relax();
 	}
 	l->holder.v = sim.cpu + 1;
+	count(lock);
 	l->irqflags = flags;
 	held[sim.cpu][n] = l;
 	this_cpu()->locks_held = n + 1;

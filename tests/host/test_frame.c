@@ -7,6 +7,7 @@
 // links: mm/*.c tests/host/sim*.c
 #include "mm/early.h"
 #include "mm/frame.h"
+#include "mm/frame_cache.h"
 #include "mm/vmap.h"
 #include "tests/host/sim.h"
 
@@ -193,6 +194,30 @@ static void test_own_cache(void)
 	f = frame_alloc(0, 0);
 	frame_free(f, 0);
 	ok(frame_alloc(1, 0), "a pair whose halves this CPU has cached can be had");
+}
+
+/* What a cache cannot take, or give, is fetched or brought away in one go. */
+static void test_cache_is_full(void)
+{
+	static struct frame *out[2 * FRAME_CACHE_SLOTS];
+	unsigned full, more;
+	u64 locks;
+
+	sim_boot(&(struct sim_config){0});
+	full = frame_cache_max;
+	more = full / 3;
+	KASSERT(more && !frame_alloc_many(out, full + more, 0), "%u frames", full + more);
+	frame_drain_cache();
+	locks = counter_sum(CNT_lock);
+	frame_free_many(out, full);
+	is_u64(counter_sum(CNT_lock) - locks, 0, "an empty cache takes %u", full);
+	frame_free_many(out + full, more);
+	is_u64(counter_sum(CNT_lock) - locks, 1, "when it is full the zone is locked once for %u", more);
+	KASSERT(!frame_alloc_many(out, full, 0), "%u frames", full);
+	is_u64(counter_sum(CNT_lock) - locks, 1, "it is full again: %u are taken out of it", full);
+	KASSERT(!frame_alloc_many(out + full, full, 0), "%u frames", full);
+	is_u64(counter_sum(CNT_lock) - locks, 2, "empty, it is filled in one go");
+	frame_free_many(out, 2 * full);
 }
 
 static void test_many(void)
@@ -457,6 +482,7 @@ int main(void)
 	sim_scenario("exhaustion", test_exhaustion);
 	sim_scenario("cached elsewhere", test_cached_elsewhere);
 	sim_scenario("own cache", test_own_cache);
+	sim_scenario("cache is full", test_cache_is_full);
 	sim_scenario("many", test_many);
 	sim_scenario("injection", test_injection);
 	sim_scenario("high", test_high);

@@ -90,16 +90,33 @@ static u64 keep;
 /* What the CPU has ready is taken without a look at anything else. */
 static void test_ready(void)
 {
-	u64 misses;
+	u64 misses, locks;
 
 	sim_boot(&(struct sim_config){.keep = keep});
 	get_frames(6);
 	pass(3); /* and more of the size are carved */
 	misses = counter_sum(CNT_park_miss);
+	locks = counter_sum(CNT_lock);
 	vunmap(vmap(f + 3, 3, VM_W)); /* other frames: nothing to revive */
 	is_u64(counter_sum(CNT_park_miss), misses, "one of those is taken");
+	is_u64(counter_sum(CNT_lock), locks, "without a lock, and left without one");
 	vm_unmap_aliases();
 	frame_free_many(f, 6);
+}
+
+/* Nobody looks at what waits until half of the bound has been unmapped: a CPU's share of two. */
+static void test_share(void)
+{
+	u64 flushes, i;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 64});
+	get_frames(1);
+	flushes = counter_sum(CNT_quiet_flush);
+	for (i = 0; counter_sum(CNT_quiet_flush) == flushes; i++)
+		pass(1);
+	is_u64(i, 33, "the page too much");
+	vm_unmap_aliases();
+	frame_free_many(f, 1);
 }
 
 /* A CPU that never passes a quiet point: what waits is bounded all the same. */
@@ -281,6 +298,7 @@ int main(void)
 	sim_scenario("waiting", test_waiting);
 	for (keep = 0; keep < 2; keep++)
 		sim_scenario("ready", test_ready);
+	sim_scenario("share", test_share);
 	sim_scenario("bounded", test_bounded);
 	for (kind = 0; kind < 8; kind++)
 		sim_scenario("bounded, of each kind", test_bounded_kinds);
