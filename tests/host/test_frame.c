@@ -212,7 +212,8 @@ static void test_cache_is_full(void)
 	frame_free_many(out, full);
 	is_u64(counter_sum(CNT_lock) - locks, 0, "an empty cache takes %u", full);
 	frame_free_many(out + full, more);
-	is_u64(counter_sum(CNT_lock) - locks, 1, "when it is full the zone is locked once for %u", more);
+	is_u64(counter_sum(CNT_lock) - locks, 1, "when it is full the zone is locked once for %u",
+	       more);
 	KASSERT(!frame_alloc_many(out, full, 0), "%u frames", full);
 	is_u64(counter_sum(CNT_lock) - locks, 1, "it is full again: %u are taken out of it", full);
 	KASSERT(!frame_alloc_many(out + full, full, 0), "%u frames", full);

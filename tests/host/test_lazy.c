@@ -119,6 +119,22 @@ static void test_share(void)
 	frame_free_many(f, 1);
 }
 
+/* Each time a share is used up, what was unmapped before the share before it is forgotten. */
+static void test_shares_forgotten(void)
+{
+	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 64});
+	get_frames(33);
+	for (unsigned i = 1; i <= 6; i++) {
+		pass(33);
+		is_u64(stats().pages, 33, "share %u waits, and no other does", i);
+		sim_raise(1, SIM_TICK);
+		sim_settle();
+	}
+	is_u64(stats().peak_pages, 66, "two did just before the second was looked at");
+	vm_unmap_aliases();
+	frame_free_many(f, 33);
+}
+
 /* A CPU that never passes a quiet point: what waits is bounded all the same. */
 static void test_bounded(void)
 {
@@ -299,6 +315,7 @@ int main(void)
 	for (keep = 0; keep < 2; keep++)
 		sim_scenario("ready", test_ready);
 	sim_scenario("share", test_share);
+	sim_scenario("shares forgotten", test_shares_forgotten);
 	sim_scenario("bounded", test_bounded);
 	for (kind = 0; kind < 8; kind++)
 		sim_scenario("bounded, of each kind", test_bounded_kinds);
