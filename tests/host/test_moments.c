@@ -269,6 +269,56 @@ static void test_found_complete(void)
 	ok(!more && steps > 3, "%s: %lu moments", way->name, steps);
 }
 
+static void leave_pte(void *arg __attribute__((unused)))
+{
+	lazy_set_policy(LAZY_TLB);
+	done = true;
+}
+
+static void unmap_revived(void *arg __attribute__((unused)))
+{
+	vunmap((void *)va);
+	done = true;
+}
+
+static bool policy_first;
+
+/*
+ * An area that was revived is on the list of lazy ones still. When it is unmapped for good, since
+ * the policy is another now, the purge that the change began may or may not have come by: just one
+ * of the two parks it.
+ */
+static void test_policy_left(void)
+{
+	u64 steps = 0;
+	bool more;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .seed = 1});
+	get_frames(3);
+	do {
+		lazy_set_policy(LAZY_PTE);
+		vunmap(vmap(f, 3, VM_W));
+		va = (vaddr_t)vmap(f, 3, VM_W);
+		done = false;
+		sim_on(1);
+		sim.preempt = 1;
+		sim_spawn(0, policy_first ? leave_pte : unmap_revived, NULL);
+		sim_run_for(steps++);
+		sim.preempt = 0;
+		more = !done;
+		if (policy_first)
+			vunmap((void *)va);
+		else
+			lazy_set_policy(LAZY_TLB);
+		sim_run();
+		if (mm_check(false) || state_of(va) == AREA_LIVE)
+			panic("after %lu steps: %s", steps, sim_printed());
+		vm_unmap_aliases();
+	} while (more && steps < STEPS_MAX);
+	ok(!more && steps > 3, "%lu moments", steps);
+	frame_free_many(f, 3);
+}
+
 int main(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
@@ -287,6 +337,9 @@ int main(void)
 		sim_scenario("another unmapping of the same", test_moments);
 		same = false;
 	}
+	sim_scenario("policy left by the one", test_policy_left);
+	policy_first = true;
+	sim_scenario("policy left by the other", test_policy_left);
 	way = &in_space;
 	meanwhile = look_at_free_ones;
 	sim_scenario("a look", test_moments);
