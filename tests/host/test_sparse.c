@@ -196,11 +196,34 @@ static void test_next_frame(void)
 	go_home();
 }
 
+/* Its first page, and its guard, are the first of tables' that nobody has used. */
+static void test_aligned(void)
+{
+	void *area[3];
+
+	sim_boot(&(struct sim_config){0});
+	get_frames(1);
+	for (unsigned i = 0; i < ARRAY_SIZE(area); i++) {
+		vaddr_t va =
+			(vaddr_t)(area[i] = vm_area_reserve(3ul * CHUNK_PAGES, CHUNK_PAGES, "big"));
+
+		ok(va && IS_ALIGNED(va, 1ul << CHUNK_SHIFT) && area_of(va) &&
+			   area_of(va)->start == va,
+		   "found by its address, with no page mapped");
+		is_u64((u64)area_of(va + (3ul << CHUNK_SHIFT)), (u64)area_of(va),
+		       "and by its guard's");
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(area); i++)
+		vm_area_free(area[i]);
+	go_home();
+}
+
 int main(void)
 {
 	sim_scenario("what it costs", test_cost);
 	sim_scenario("holes", test_holes);
 	sim_scenario("neighbours", test_neighbours);
+	sim_scenario("aligned", test_aligned);
 	sim_scenario("next frame", test_next_frame);
 	for (small = PARK_MAX_PAGES - 1; small <= PARK_MAX_PAGES + 1; small++)
 		sim_scenario("used by vmap next", test_next_user);
