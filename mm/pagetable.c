@@ -282,9 +282,8 @@ int pt_map_span(pfn_t root, vaddr_t va, paddr_t pa, u64 len, unsigned prot, int 
 		pfn_t table;
 		int err;
 
-		while (level > 1 &&
-		       (!IS_ALIGNED(va | pa, pt_entry_size(level)) || len < pt_entry_size(level)))
-			level--;
+		while (!IS_ALIGNED(va | pa, pt_entry_size(level)) || len < pt_entry_size(level))
+			level--; /* a page fits always */
 		err = ensure_path(root, va, level, &table);
 		if (err)
 			return err;

@@ -12,27 +12,31 @@
 #include "mm/kmap.h"
 #include "mm/lazy.h"
 #include "mm/pagetable.h"
+#include "mm/park.h"
 #include "mm/vmap.h"
 #include "tests/host/mapping.h"
 
 #define FEW	  32 /* pages of the smaller of two calls that are compared */
 #define MORE	  64
+#define LARGE	  65 /* so many that one area is carved at a time */
 #define LAZY_MAX  100000
 #define COST(act) (start = sim.steps, act, sim.steps - start)
 
 static u64 start, keep;
+static bool calls; /* entries are asked for */
 static void *at;
 
 static void boot(void)
 {
-	sim_boot(&(struct sim_config){.cpus = 2, .keep = keep, .lazy_max_pages = LAZY_MAX});
-	get_frames(MORE);
+	sim_boot(&(struct sim_config){
+		.cpus = 2, .keep = keep, .deferred = calls, .lazy_max_pages = LAZY_MAX});
+	get_frames(LARGE);
 }
 
 static void all_back(void)
 {
 	vm_unmap_aliases();
-	frame_free_many(f, MORE);
+	frame_free_many(f, LARGE);
 }
 
 /* What a second mapping of n frames costs: under tlb a new one, under pte the same again. */
@@ -170,6 +174,75 @@ static void test_purge_is_exact(void)
 	all_back();
 }
 
+/* The longest time that interrupts are off, in steps. */
+static u64 off, longest;
+
+static void watch(const struct sim_point *p __attribute__((unused)))
+{
+	off = irqs_enabled() ? 0 : off + 1;
+	longest = MAX(longest, off);
+}
+
+static u64 longest_of_purge(unsigned areas)
+{
+	static void *va[40];
+
+	for (unsigned i = 0; i < areas; i++) {
+		va[i] = vmap(f, MORE, VM_W);
+		KASSERT(va[i], "no area");
+	}
+	while (areas)
+		vunmap(va[--areas]);
+	longest = 0;
+	sim_saw = watch;
+	lazy_purge(PURGE_FLUSH);
+	sim_saw = NULL;
+	return longest;
+}
+
+/* A purge of everything lets interrupts in, however much there is. */
+static void test_interrupts(void)
+{
+	u64 some;
+
+	boot();
+	longest_of_purge(40);
+	some = longest_of_purge(20);
+	is_u64(longest_of_purge(40), some, "purges of 1280 and 2560 pages");
+	all_back();
+}
+
+static const atomic_t *watched;
+static u64 looks;
+
+static void watch_word(const struct sim_point *p)
+{
+	looks += p->word == watched;
+}
+
+/* Who finds none ready looks once at those that wait; again when there is hope. */
+static void test_misses(void)
+{
+	boot();
+	all_quiet();
+	watched = &this_park()->class[LARGE - 1].cleared;
+	vunmap(vmap(f, LARGE, VM_W));
+	sim_saw = watch_word;
+	for (unsigned i = 0; i < 3; i++) {
+		looks = 0;
+		at = vmap(f, LARGE, VM_W);
+		is_u64(!!looks, !i, "a look at what waits: %lu", looks);
+		vunmap(at);
+	}
+	all_quiet();
+	looks = 0;
+	at = vmap(f, LARGE, VM_W);
+	ok(looks, "and one when all have flushed");
+	vunmap(at);
+	sim_saw = NULL;
+	all_back();
+}
+
 /* From the CPU's own cache, whatever else there is. */
 static void test_frames(void)
 {
@@ -186,12 +259,17 @@ int main(void)
 {
 	for (path = paths; path < paths + ARRAY_SIZE(paths); path++)
 		sim_scenario(path->what, test_path);
+	sim_scenario("misses", test_misses);
 	for (keep = 0; keep < 2; keep++) {
 		sim_scenario("purge is exact", test_purge_is_exact);
 		sim_scenario("purge of tables", test_purge_of_tables);
 		sim_scenario("frames", test_frames);
+		sim_scenario("interrupts off", test_interrupts);
 	}
 	keep = 1;
+	calls = true;
+	sim_scenario("interrupts off, by calls", test_interrupts);
+	calls = false;
 	sim_scenario("kmap", test_kmap);
 	return done_testing();
 }

@@ -123,6 +123,20 @@ static void test_share(void)
 	frame_free_many(f, 1);
 }
 
+/* What was unmapped under one bound counts under the next. */
+static void test_bound_changed(void)
+{
+	sim_boot(&(struct sim_config){.cpus = 2, .lazy_max_pages = 64});
+	get_frames(20);
+	pass(20);
+	lazy_set_max(1000);
+	is_u64(stats().peak_pages, 20, "20 pages wait");
+	pass(7);
+	is_u64(stats().peak_pages, 27, "and 7");
+	vm_unmap_aliases();
+	frame_free_many(f, 20);
+}
+
 /* Each time a share is used up, what was unmapped before the share before it is forgotten. */
 static void test_shares_forgotten(void)
 {
@@ -319,6 +333,7 @@ int main(void)
 	for (keep = 0; keep < 2; keep++)
 		sim_scenario("ready", test_ready);
 	sim_scenario("share", test_share);
+	sim_scenario("bound changed", test_bound_changed);
 	sim_scenario("shares forgotten", test_shares_forgotten);
 	sim_scenario("bounded", test_bounded);
 	for (kind = 0; kind < 8; kind++)
