@@ -223,14 +223,18 @@ static void test_random_map(void)
 /* --- refusals --- */
 
 /* => space_init()'s result for the RAM of `c`; the boot map must still be loaded if it failed */
+static u64 keep_direct;
+
 static int try(const struct sim_config *c, u64 limit)
 {
+	struct kernel_image img = sim_image;
 	const char *why = NULL;
 	int err;
 
+	img.keep_direct = MAX(img.keep_direct, keep_direct);
 	sim_power_on(c);
 	sim_early(c);
-	err = space_init(&sim_image, limit, &why);
+	err = space_init(&img, limit, &why);
 	if (err && (sim_tlb_root(0).n || !why || strlen(why) < 10))
 		ok(false, "failed with %d, root %#lx, \"%s\"", err, sim_tlb_root(0).n,
 		   why ? why : "");
@@ -247,6 +251,20 @@ static void test_small_limit(void)
 	static const struct sim_config c = {.ram = {{1 * MiB, 33 * MiB}}};
 
 	is_u64((u64)try(&c, 16 * MiB - 1), (u64)-EINVAL, "directmap= below 16 MiB");
+}
+
+static void test_least_limit(void)
+{
+	static const struct sim_config c = {.ram = {{1 * MiB, 33 * MiB}}};
+
+	is_u64((u64)try(&c, MAX(16 * MiB, keep_direct)), 0, "directmap= that is just enough");
+}
+
+static void test_kept_too_high(void)
+{
+	static const struct sim_config c = {.ram = {{1 * MiB, 33 * MiB}}};
+
+	is_u64((u64)try(&c, keep_direct - 1), (u64)-EINVAL, "what boot has left is beyond it");
 }
 
 static void test_zero_limit(void)
@@ -352,6 +370,11 @@ int main(void)
 		sim_scenario("random map", test_random_map);
 	sim_scenario("no RAM", test_no_ram);
 	sim_scenario("small limit", test_small_limit);
+	sim_scenario("least limit", test_least_limit);
+	keep_direct = 20 * MiB;
+	sim_scenario("least limit", test_least_limit);
+	sim_scenario("kept too high", test_kept_too_high);
+	keep_direct = 0;
 	sim_scenario("zero limit", test_zero_limit);
 	sim_scenario("too high", test_too_high);
 	sim_scenario("absurd", test_absurd);
