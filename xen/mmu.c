@@ -114,7 +114,7 @@ pte_t *xen_direct_entry(pfn_t pfn)
 	return &pt_entries(pt_leaf_table(kernel_root, va))[pt_index(va, 1)];
 }
 
-static bool own_tables; /* ours are loaded */
+static bool own_tables; /* ours are loaded; written once, before there are other CPUs */
 
 bool xen_is_sealed(pfn_t table)
 {
@@ -306,9 +306,12 @@ u64 xen_root_cr3(pfn_t root)
 
 static int xen_load_root(pfn_t root)
 {
-	int err = own_tables ? xen_frame_op(MMUEXT_NEW_BASEPTR, root) : xen_enter_own_tables(root);
+	int err;
 
-	own_tables |= !err;
+	if (own_tables)
+		return xen_frame_op(MMUEXT_NEW_BASEPTR, root);
+	err = xen_enter_own_tables(root);
+	own_tables = !err;
 	return err;
 }
 

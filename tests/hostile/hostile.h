@@ -43,9 +43,9 @@
  * visible at once; a CPU whose TLB has two translations for an address uses the newer; and memcpy
  * and memset are one step with what comes before them.
  *
- * Another machine (a hypervisor's) is another shape() and another table of mmu_ops, chosen by
- * struct sim_config; schedules, replays and races need not know. A CPU that the hypervisor has
- * taken off is one that is not chosen to run.
+ * A hypervisor is another table of mmu_ops, and another shape(): the workload `guest` runs xen/mmu.c,
+ * instrumented too, above the simulated Xen of the host tests (tests/host/xen_machine.h), which types
+ * pages, refuses what Xen would, and takes vCPUs off between two hypercalls.
  */
 #ifndef TESTS_HOSTILE_H
 #define TESTS_HOSTILE_H

@@ -10,9 +10,10 @@ HOSTILE_MM_CFLAGS := -fsanitize=thread --param tsan-distinguish-volatile=1 \
 	--param tsan-instrument-func-entry-exit=0
 $(O)/hostile/flags: flags = $(HOSTCC) $(HOSTILE_CFLAGS) $(HOSTILE_MM_CFLAGS) $(HOSTILE_SEEN)
 # The walker only looks at machines at rest.
-HOSTILE_SEEN := $(filter-out mm/check%.c,$(wildcard mm/*.c))
+HOSTILE_SEEN := $(filter-out mm/check%.c,$(wildcard mm/*.c)) xen/mmu.c
 HOSTILE_OBJS := $(patsubst %.c,$(O)/hostile/obj/%.o,$(sort $(wildcard tests/hostile/*.c mm/*.c \
-	tests/host/sim*.c) kernel/string.c))
+	tests/host/sim*.c) kernel/string.c xen/mmu.c xen/explain.c tests/host/xen_machine.c \
+	tests/host/typing_full.c))
 
 $(O)/hostile/hostile: $(HOSTILE_OBJS)
 	$(call say,LINK,$@)

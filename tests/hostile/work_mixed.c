@@ -24,6 +24,7 @@
 #include "mm/space.h"
 #include "mm/vmalloc.h"
 #include "mm/vmap.h"
+#include "tests/host/xen_machine.h"
 #include "tests/hostile/hostile.h"
 #include "tests/hostile/promise.h"
 
@@ -400,7 +401,7 @@ static void prepare(void)
 	unsigned cpus_now = nr_cpus;
 
 	at_hand = 0;
-	if (late && !sim_mmu_ops.set_run) { /* comes up in the middle of it all */
+	if (late && !mmu->set_run) { /* comes up in the middle of it all */
 		KASSERT(!kmap_local_init_cpu(cpus_now), "no memory");
 		sim_cpu_power(cpus_now);
 		sim_on(cpus_now);
@@ -460,10 +461,24 @@ static void shape(struct sim_config *c)
 	policy_is_off = c->eager;
 }
 
+static void shape_guest(struct sim_config *c)
+{
+	shape(c);
+	c->platform = xen_machine;
+	c->max_leaf_level = 1;
+	c->deferred = false;
+}
+
 const struct workload mixed_workloads[] = {
 	{.name = "mixed",
 	 .about = "everything at once, on 2 to 5 CPUs, under all policies",
 	 .shape = shape,
+	 .prepare = prepare,
+	 .run = run,
+	 .finish = finish},
+	{.name = "guest",
+	 .about = "everything at once, as a PV guest whose vCPUs are taken off now and then",
+	 .shape = shape_guest,
 	 .prepare = prepare,
 	 .run = run,
 	 .finish = finish},
