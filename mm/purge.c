@@ -6,9 +6,8 @@
  * What each frame's alias word says (mm/alias.h) decides:
  *
  *   0                    it never had an alias: done, after one look
- *   a stamp              its aliases have no entries; if every CPU has flushed past the stamp,
- *   done;
- *                        else those that have not flush (phase FLUSH)
+ *   a stamp              its aliases have no entries; if every CPU has flushed past the stamp, that
+ *                        is all; else those that have not flush (phase FLUSH)
  *   lazy aliases         exactly their entries are cleared, in whatever areas they are, and exactly
  *                        those pages invalidated. The areas lose a page, their other pages stay; an
  *                        area of one page is cleared altogether, and parked by the next purge
@@ -18,8 +17,9 @@
  * `older`: should some CPU not have flushed past that, exact pages are not enough.
  *
  * An alias whose area is CLEARED is on its way: another CPU is just clearing its entry, or has just
- * written it and is about to make the area live. That ends by itself, so we look again. What that
- * CPU has cleared it may be yet to flush, and we do not know its pages, so we flush everything.
+ * written it and is about to make the area live. That ends by itself, so we look again; also where
+ * the entry of a lazy area is gone already, by another of us. What that CPU has cleared it may be
+ * yet to flush, and we do not know its pages, so whoever has to look again flushes everything.
  *
  * A lazy area is BUSY while pages of it are cleared, so that neither a purge nor another of us nor
  * a revival touches it meanwhile. Where entries are asked for (mmu->clear_begin), that is until the
@@ -35,8 +35,7 @@
 
 struct purge {
 	struct gather g;
-	u64 took;    /* pages, in all */
-	bool others; /* somebody else was clearing, or mapping, the frame we are at */
+	u64 took; /* pages, in all */
 
 	/* what is taken and not yet settled */
 	irqflags_t flags;
@@ -107,18 +106,14 @@ static __noinline bool take_another(struct purge *p, struct area *a, vaddr_t va,
 
 	while (i < p->areas && p->area[i].area != a)
 		i++;
-	if (i == p->areas) {
-		p->others = true;
+	if (i == p->areas || !maps(va, f))
 		return false;
-	}
 	page = (va - a->start) >> PAGE_SHIFT;
 	if (page >= p->area[i].lo && page <= p->area[i].hi)
 		return false; /* perhaps it is taken: the frame may be given twice */
-	if (maps(va, f)) {
-		p->area[i].lo = MIN(p->area[i].lo, page);
-		p->area[i].hi = MAX(p->area[i].hi, page);
-		take_page(p, a, page);
-	}
+	p->area[i].lo = MIN(p->area[i].lo, page);
+	p->area[i].hi = MAX(p->area[i].hi, page);
+	take_page(p, a, page);
 	return true;
 }
 
@@ -137,7 +132,7 @@ static __always_inline bool take(struct purge *p, struct area *a, vaddr_t va, co
 		return take_another(p, a, va, f);
 	if (unlikely(area_of(va) != a) || unlikely(!maps(va, f))) {
 		atomic_fetch_and(&a->word, ~AREA_BUSY);
-		return area_of(va) == a;
+		return false;
 	}
 	if (!p->areas)
 		p->flags = engine_clear_begin();
@@ -174,6 +169,7 @@ static int purge_some(struct purge *p, struct frame *f)
 static int purge_frame(struct purge *p, struct frame *f)
 {
 	u64 w = atomic_read(&f->alias), stamp = w & ALIAS_LOW, took = p->took;
+	bool again = false;
 	int err;
 
 	if (!(w & ALIAS_HEAD)) {
@@ -183,16 +179,16 @@ static int purge_frame(struct purge *p, struct frame *f)
 			gather_add_all(&p->g, stamp);
 		return 0;
 	}
-	p->others = false;
 	while ((err = purge_some(p, f)) == -EAGAIN) {
+		again = true;
 		settle(p);
 		cpu_relax();
 	}
 	/*
-	 * What ended before a live one began is not known, nor what others have cleared; nor have
-	 * they given out a stamp for it already: so it is as of now.
+	 * What ended before a live one began is not known, nor what others may have cleared between
+	 * two looks; nor have they given out a stamp for it already: so it is as of now.
 	 */
-	if (err || p->others || p->took == took)
+	if (err || again || p->took == took)
 		gather_add_all(&p->g, shootdown_stamp());
 	return err;
 }

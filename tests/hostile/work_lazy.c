@@ -371,6 +371,36 @@ static void finish_shared(void)
 	finish_reuse();
 }
 
+/* --- areas of two pages ----------------------------------------------------------------------- */
+
+/* f[0] has two lazy aliases, a page alone and one of two; nothing older waits to be flushed. */
+static void prepare_two_aliases(void)
+{
+	void *pair, *alone;
+
+	get_frames();
+	pair = vmap(f, 2, VM_W);
+	KASSERT(pair, "no mapping");
+	alone = map(0);
+	for (unsigned cpu = 3; cpu-- > 0;) {
+		sim_on(cpu);
+		shootdown_flush_local();
+	}
+	vunmap(alone);
+	vunmap(pair);
+}
+
+/* Clears what the other is about to clear, and leaves the flush to it. */
+static void clear_first(void *arg __attribute__((unused)))
+{
+	KASSERT(!vm_unmap_frame_aliases(f, 1, PURGE_PTES), "the frame is mapped");
+}
+
+static void run_two_aliases(void)
+{
+	two(purge_first, clear_first);
+}
+
 const struct workload lazy_workloads[] = {
 	SMALL("reuse", 2, "both unmap, flush and map again, lazily", shape_two, prepare_reuse,
 	      run_reuse, finish_reuse),
@@ -390,6 +420,8 @@ const struct workload lazy_workloads[] = {
 	      shape_three_keep, prepare_frame_purge_third, run_frame_purge_third, finish_reuse),
 	SMALL("frame-unmapped", 2, "a frame's purge while another CPU unmaps it", shape_three,
 	      prepare_frame_unmapped, run_frame_unmapped, finish_reuse),
+	SMALL("frame-twice", 2, "a frame of two lazy mappings is purged by both", shape_three_keep,
+	      prepare_two_aliases, run_two_aliases, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
 	      finish_shared),
 	{0},
