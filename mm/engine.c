@@ -7,10 +7,11 @@
  *
  * Reviving: under policy pte the frame mapped first remembers, as a hint, the area that did.
  * Whether the hint is true is asked of the area's word, which has kind, rights and first frame in
- * it: one compare-exchange from "LAZY, and all as wanted" to LIVE both asks and takes. The struct
- * may have gone another way since, or back to its pool; so the pool is type-stable, and no other
- * area's word looks like that. For more than one page the others are compared after the area is
- * taken.
+ * it: one compare-exchange of "LAZY, and all as wanted" both asks and takes. The struct may have
+ * gone another way since, or back to its pool; so the pool is type-stable, and no other area's word
+ * looks like that. The other frames are compared after the area is taken. Until then it is BUSY and
+ * not LIVE: if it is not the right one, its frames may be anybody's, who would find them in use,
+ * and a purge would pass it over.
  *
  * Next: mm/lazy.c.
  */
@@ -217,16 +218,15 @@ static struct area *revive(struct frame *const *f, u64 n, enum area_kind kind, u
 {
 	struct area *a = (struct area *)atomic_read(&f[0]->revive);
 	u64 lazy = area_word(AREA_LAZY, kind, prot, f[0]) | AREA_LISTED;
-	u64 live = lazy ^ (AREA_LAZY ^ AREA_LIVE);
 
 	if (GLANCE(a->pages) != n || (atomic_read(&f[0]->alias) & ALIAS_NOMAP) ||
-	    !atomic_cmpxchg(&a->word, lazy, live))
+	    !atomic_cmpxchg(&a->word, lazy, lazy | AREA_BUSY))
 		return NULL;
 	if (a->pages != n || a->large || !same_frames(a, f)) {
-		while (!lazy_stay(a, atomic_read(&a->word)))
-			; /* a purge took it off the list just now */
+		atomic_set(&a->word, lazy);
 		return NULL;
 	}
+	atomic_set(&a->word, lazy ^ (AREA_LAZY ^ AREA_LIVE));
 	count(revive);
 	trace_fast(EV_revive, a->start, n);
 	return a;

@@ -401,6 +401,36 @@ static void run_two_aliases(void)
 	two(purge_first, clear_first);
 }
 
+/* f[0] and f[1] were mapped together; f[0] now comes with another. */
+static void prepare_revive_part(void)
+{
+	prepare_two_aliases();
+	vm_unmap_aliases();
+	vunmap(vmap(f, 2, VM_W));
+}
+
+static void map_with_another(void *arg __attribute__((unused)))
+{
+	struct frame *other[2] = {f[0], f[2]};
+
+	mapped[0] = vmap(other, 2, VM_W);
+	KASSERT(mapped[0], "no mapping");
+}
+
+static void free_and_purge(void *arg __attribute__((unused)))
+{
+	frame_free(f[1], 0);
+	vm_unmap_aliases();
+	nobody_reaches(f[1], "a purge");
+}
+
+static void run_revive_part(void)
+{
+	two(map_with_another, free_and_purge);
+	f[1] = frame_alloc(0, 0);
+	KASSERT(f[1], "no frame");
+}
+
 const struct workload lazy_workloads[] = {
 	SMALL("reuse", 2, "both unmap, flush and map again, lazily", shape_two, prepare_reuse,
 	      run_reuse, finish_reuse),
@@ -422,6 +452,8 @@ const struct workload lazy_workloads[] = {
 	      prepare_frame_unmapped, run_frame_unmapped, finish_reuse),
 	SMALL("frame-twice", 2, "a frame of two lazy mappings is purged by both", shape_three_keep,
 	      prepare_two_aliases, run_two_aliases, finish_reuse),
+	SMALL("revive-part", 2, "one maps part of what is lazy, the other frees the rest",
+	      shape_three_keep, prepare_revive_part, run_revive_part, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
 	      finish_shared),
 	{0},
