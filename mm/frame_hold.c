@@ -88,7 +88,8 @@ u64 frame_release_held(void)
 
 /*
  * A purge first, for a lazy entry holds a frame as well. Then a flush of everything: one of exact
- * pages leaves the frames' stamps as they are.
+ * pages leaves the frames' stamps as they are. As of now: the stamp that a kmap_local leaves is
+ * later than the newest given out, for it is nobody's cause to flush.
  */
 u64 frame_flush_held(void)
 {
@@ -98,7 +99,7 @@ u64 frame_flush_held(void)
 		return 0;
 	lazy_purge(PURGE_PTES);
 	gather_begin(&g);
-	gather_add_all(&g, shootdown_newest());
+	gather_add_all(&g, shootdown_stamp());
 	gather_flush(&g);
 	gather_end(&g);
 	return frame_release_held();

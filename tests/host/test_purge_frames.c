@@ -253,6 +253,29 @@ static void test_held_and_none_left(void)
 	frame_free_many(rest, n);
 }
 
+/* The stamp that a kmap_local leaves is later than any that others have cause to flush by. */
+static void test_held_since_a_slot(void)
+{
+	static struct frame *rest[8192];
+	unsigned n = 0;
+
+	sim_boot(&(struct sim_config){.cpus = 3});
+	get_frames(2);
+	vunmap(vmap(f + 1, 1, VM_W));
+	all_quiet();
+	kunmap_local(kmap_local(f[0]));
+	frame_set_hold(true);
+	frame_free(f[0], 0);
+	is_u64(frame_held_total(), 1, "held: it was mapped a moment ago");
+	all_quiet();
+	is_u64(frame_release_held(), 0, "and nobody has cause to flush");
+	while ((rest[n] = frame_alloc(0, 0)))
+		n++;
+	ok(n && rest[n - 1] == f[0] && !frame_held_total(), "but who finds none, finds it");
+	frame_free_many(rest, n);
+	frame_free(f[1], 0);
+}
+
 int main(void)
 {
 	sim_scenario("never mapped", test_never_mapped);
@@ -265,5 +288,6 @@ int main(void)
 	sim_scenario("held and none left, under tlb", test_held_and_none_left);
 	keep = true;
 	sim_scenario("held and none left, under pte", test_held_and_none_left);
+	sim_scenario("held since a slot", test_held_since_a_slot);
 	return done_testing();
 }
