@@ -13,7 +13,7 @@
  *   bits 2:0    state
  *   bit 3       LISTED: on the list of areas unmapped under policy pte
  *   bit 4       HOLED: lazy, but some of its entries are gone: not to be revived
- *   bit 5       BUSY: lazy, and somebody is clearing some of its entries (interrupts off)
+ *   bit 5       BUSY: not to be touched: somebody clears its entries, or compares them to revive it
  *   bit 6       UNHOOK: cleared, by a purge that may have its table emptied (mm/unhook.c)
  *   bits 15:8   kind: by which call it was mapped, and so by which it is unmapped
  *   bits 23:16  VM_* rights

@@ -20,7 +20,8 @@
  * push and LAZY, the exchange to LAZY fails, because LISTED is gone, and it is pushed again.
  *
  * A purge must not return while another, that took the list before it, is still clearing:
- * `purges` counts those. It waits for threads on other CPUs only, and those wait for nobody.
+ * `purges` counts those. It waits for threads on other CPUs only, and those wait for nobody. But
+ * they may be interrupted, by a handler that wants a lock: so a purge is not for who holds one.
  */
 #include "mm/engine.h"
 #include "mm/gather.h"
@@ -303,7 +304,8 @@ static u64 purge(enum purge_phase phase, bool unhook)
 	struct area *next;
 	bool alone;
 
-	KASSERT(!in_interrupt(), "a purge in an interrupt handler");
+	KASSERT(!in_interrupt() && !cpu_spinlocks_held(),
+		"a purge in an interrupt handler, or with a spinlock held");
 	KASSERT(phase == PURGE_PTES || may_wait(), "a flush with interrupts off");
 	count(purge);
 	gather_begin(&g);

@@ -48,7 +48,7 @@ bool lazy_stay(struct area *a, u64 live);
 /*
  * lazy_purge: everything unmapped lazily before the call is cleared, and for PURGE_FLUSH forgotten
  * by every CPU, when it returns.
- *   => thread context; PURGE_PTES: any IRQ state; PURGE_FLUSH: IRQs on, no spinlock held
+ *   => thread context, no spinlock held; PURGE_PTES: any IRQ state; PURGE_FLUSH: IRQs on
  *   => pages whose entries were cleared
  */
 u64 lazy_purge(enum purge_phase phase);

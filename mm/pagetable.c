@@ -82,7 +82,7 @@ bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa)
  * table that somebody can write to by an old mapping is nobody's page table. After a purge of
  * everything it is looked at as well: another CPU may be in the middle of unmapping it.
  *   => false: that must be waited for, and we may not (in an interrupt handler not even for a
- *      purge, which may be what it has interrupted)
+ *      purge, which may be what it has interrupted; nor with a spinlock held: mm/lazy.c)
  */
 static bool make_private(struct frame *f)
 {
@@ -95,7 +95,7 @@ static bool make_private(struct frame *f)
 		vm_unmap_aliases();
 	if (policy == PT_PURGE_UNHOOK && may_wait())
 		lazy_unhook();
-	if (may_wait() || (mmu->forgets_tables && !in_interrupt())) {
+	if (may_wait() || (mmu->forgets_tables && !in_interrupt() && !cpu_spinlocks_held())) {
 		KASSERT(!vm_unmap_frame_aliases(&f, 1,
 						mmu->forgets_tables ? PURGE_PTES : PURGE_FLUSH),
 			"frame %#lx is mapped", frame_pfn(f).n);

@@ -272,8 +272,8 @@ void park_overflow(void)
 {
 	struct park *p = this_park();
 
-	if (in_interrupt())
-		return; /* the thread's next unmapping does it */
+	if (in_interrupt() || (lazy_policy() == LAZY_PTE && !may_wait()))
+		return; /* the next unmapping does it: of the thread, and where a purge may be */
 	p->total += share - (u64)p->room;
 	p->room = (s64)share;
 	if (lazy_policy() == LAZY_PTE)

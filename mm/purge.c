@@ -198,7 +198,8 @@ static __noinline int purge_frames(struct frame *const *f, unsigned n, enum purg
 	struct purge p;
 	int err = 0;
 
-	KASSERT(!in_interrupt(), "vm_unmap_frame_aliases in an interrupt handler");
+	KASSERT(!in_interrupt() && !cpu_spinlocks_held(),
+		"vm_unmap_frame_aliases in an interrupt handler, or with a spinlock held");
 	gather_begin(&p.g);
 	p.took = p.pages = p.areas = 0;
 	for (unsigned i = 0; i < n; i++)

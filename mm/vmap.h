@@ -101,7 +101,7 @@ void vm_unmap_aliases(void);
 /*
  * vm_unmap_frame_aliases: the same for n given frames only, free ones included. Where a frame never
  * had an alias it costs a look at one word; other areas are not touched.
- *   => thread context; PURGE_PTES: any IRQ state; PURGE_FLUSH: IRQs on, no spinlock held
+ *   => thread context, no spinlock held; PURGE_PTES: any IRQ state; PURGE_FLUSH: IRQs on
  *   => 0, or -EBUSY if a live area maps one of them: the lazy aliases are gone all the same
  */
 int vm_unmap_frame_aliases(struct frame *const *f, unsigned n, enum purge_phase phase);

@@ -78,6 +78,23 @@ static void test_purge_before(void)
 	check_end(refused);
 }
 
+/* Who holds a spinlock waits for nobody, and so cannot purge: the frame is passed over. */
+static void test_locked(void)
+{
+	static spinlock_t lock = SPINLOCK_INIT("test");
+	pfn_t table;
+
+	purge = PT_PURGE_EXACT;
+	lazy = LAZY_PTE;
+	boot(1);
+	leave_strays();
+	spin_lock(&lock);
+	is_u64((u64)pt_alloc_table(1, &table), (u64)-ENOMEM, "no table of a stray under a lock");
+	spin_unlock(&lock);
+	is_u64((u64)pt_alloc_table(1, &table), 0, "but without");
+	pt_free_table(table);
+}
+
 /* --- refusals --- */
 
 static void test_refused(void)
@@ -247,6 +264,7 @@ int main(void)
 	purge = PT_PURGE_EXACT;
 	for (lazy = 0; lazy < NR_LAZY_POLICIES; lazy++)
 		sim_scenario("refused", test_refused);
+	sim_scenario("locked", test_locked);
 	sim_scenario("unhooked", test_unhooked);
 	for (seed = 1; seed <= 12; seed++)
 		sim_scenario("workers", test_workers);

@@ -431,6 +431,42 @@ static void run_revive_part(void)
 	KASSERT(f[1], "no frame");
 }
 
+/* --- unmapping with a spinlock held ----------------------------------------------------------- */
+
+static spinlock_t handlers_lock = SPINLOCK_INIT("handlers'");
+
+static void use_lock(void)
+{
+	spin_lock(&handlers_lock);
+	spin_unlock(&handlers_lock);
+}
+
+static void prepare_locked(void)
+{
+	prepare_reuse();
+	vunmap(mapped[2]);
+	mapped[2] = NULL;
+	sim_on(1);
+	this_park()->room = 0; /* the next unmapping looks at what waits */
+	sim_on(0);
+	sim.on_trap = use_lock;
+}
+
+/* Whoever is waited for may be interrupted by a handler that waits for the lock. */
+static void unmap_locked(void *arg __attribute__((unused)))
+{
+	spin_lock(&handlers_lock);
+	sim_raise(0, SIM_TICK);
+	vunmap(mapped[1]);
+	mapped[1] = NULL;
+	spin_unlock(&handlers_lock);
+}
+
+static void run_locked(void)
+{
+	two(clear_all, unmap_locked);
+}
+
 const struct workload lazy_workloads[] = {
 	SMALL("reuse", 2, "both unmap, flush and map again, lazily", shape_two, prepare_reuse,
 	      run_reuse, finish_reuse),
@@ -454,6 +490,8 @@ const struct workload lazy_workloads[] = {
 	      prepare_two_aliases, run_two_aliases, finish_reuse),
 	SMALL("revive-part", 2, "one maps part of what is lazy, the other frees the rest",
 	      shape_three_keep, prepare_revive_part, run_revive_part, finish_reuse),
+	SMALL("locked", 2, "one unmaps under a lock of handlers, the other purges", shape_two_keep,
+	      prepare_locked, run_locked, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
 	      finish_shared),
 	{0},
