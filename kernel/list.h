@@ -49,18 +49,6 @@ static inline void list_del(struct list *n)
 	list_init(n);
 }
 
-/* Moves everything from `from` to the tail of `to`; `from` is empty afterwards. */
-static inline void list_splice_tail(struct list *to, struct list *from)
-{
-	if (list_empty(from))
-		return;
-	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
-	to->prev = from->prev;
-	list_init(from);
-}
-
 #define list_entry(ptr, type, member)  container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 

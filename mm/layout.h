@@ -38,11 +38,6 @@
 #define HOLE_BASE	0xffff800000000000ul
 #define HOLE_SIZE	(8 * TiB)
 
-static inline bool in_hole(vaddr_t va)
-{
-	return va - HOLE_BASE < HOLE_SIZE;
-}
-
 static inline bool in_user_half(vaddr_t va)
 {
 	return va < USER_SIZE;

@@ -7,7 +7,7 @@
  * Growing: the frame for a new table is taken before the lock, and if another CPU was faster it is
  * given back. One lock serves all tables; it is taken once per 2 MiB of address space ever used.
  *
- * Next: mm/space.c builds the static part with pt_map_span(), mm/vmap.c the rest.
+ * Next: mm/space.c builds the static part with pt_map_span(), mm/chunk.c the rest.
  */
 #include "mm/pagetable.h"
 #include "mm/alias.h"
@@ -190,8 +190,7 @@ static int ensure_table(pfn_t parent, unsigned slot, int level, pfn_t *table)
 	return 0;
 }
 
-/* The table at `level` on the way to `va`, made if it is missing. */
-static int ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table)
+int pt_ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table)
 {
 	*table = root;
 	for (int l = PT_LEVELS; l > level; l--) {
@@ -201,25 +200,6 @@ static int ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table)
 			return err;
 	}
 	return 0;
-}
-
-int pt_ensure(pfn_t root, vaddr_t va, u64 pages)
-{
-	u64 slot = pt_index(va, 1), tables = (slot + pages + PT_ENTRIES - 1) / PT_ENTRIES;
-	pfn_t table;
-
-	for (va = ALIGN_DOWN(va, pt_entry_size(2)); tables--; va += pt_entry_size(2)) {
-		int err = ensure_path(root, va, 1, &table);
-
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-int pt_ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table)
-{
-	return ensure_path(root, va, level, table);
 }
 
 /* Below the direct map, which is the first region of ours, are the hypervisor's slots. */
@@ -284,7 +264,7 @@ int pt_map_span(pfn_t root, vaddr_t va, paddr_t pa, u64 len, unsigned prot, int 
 
 		while (!IS_ALIGNED(va | pa, pt_entry_size(level)) || len < pt_entry_size(level))
 			level--; /* a page fits always */
-		err = ensure_path(root, va, level, &table);
+		err = pt_ensure_path(root, va, level, &table);
 		if (err)
 			return err;
 		KASSERT(!pt_read(table, pt_index(va, level)).v, "%#lx is mapped already", va);

@@ -47,14 +47,12 @@ bool pt_walk(pfn_t root, vaddr_t va, struct pt_walk *w);
 bool pt_translate(pfn_t root, vaddr_t va, paddr_t *pa);
 
 /*
- * pt_ensure: every level-1 table for [va, va + pages) exists afterwards.
- *   => 0 or -ENOMEM (tables made so far stay: they are empty and will be used)
- *   => thread context, no spinlock held: a frame that CPUs may still remember as writable
- *      memory is flushed before it becomes a table, or passed over (-ENOMEM) with IRQs off
+ * pt_ensure_path: the table at `level` on the way to `va` exists afterwards, and is *table.
+ *   => 0, -ENOMEM, or -errno from the platform (tables made so far stay: they are empty and will be
+ *      used)
+ *   => any context: a frame that CPUs may still remember as writable memory is flushed before it
+ *      becomes a table, or passed over (-ENOMEM) where nobody may be waited for
  */
-int pt_ensure(pfn_t root, vaddr_t va, u64 pages) __must_check;
-
-/* The same for the table at `level` on the way to `va`, with nothing below it. => *table is it */
 int pt_ensure_path(pfn_t root, vaddr_t va, int level, pfn_t *table) __must_check;
 
 /*

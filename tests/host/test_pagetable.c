@@ -16,6 +16,18 @@ static void new_root(void)
 	KASSERT(!pt_alloc_table(PT_LEVELS, &root), "no memory");
 }
 
+/* Every level-1 table for so many pages. => 0 or -errno */
+static int ensure(vaddr_t va, u64 pages)
+{
+	u64 tables = (pt_index(va, 1) + pages + PT_ENTRIES - 1) / PT_ENTRIES;
+	pfn_t table;
+	int err = 0;
+
+	for (; tables-- && !err; va += pt_entry_size(2))
+		err = pt_ensure_path(root, va, 1, &table);
+	return err;
+}
+
 static void free_tree(pfn_t table, int level)
 {
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
@@ -76,7 +88,7 @@ static void test_ensure(void)
 		vaddr_t last = cases[i].va + (cases[i].pages - 1) * PAGE_SIZE;
 
 		held = pt_tables_held();
-		ok(!pt_ensure(root, cases[i].va, cases[i].pages), "case %u: made", i);
+		ok(!ensure(cases[i].va, cases[i].pages), "case %u: made", i);
 		is_u64(pt_tables_held() - held, cases[i].tables, "case %u: so many tables", i);
 		if (!cases[i].pages)
 			continue;
@@ -217,7 +229,7 @@ static void test_span_rights(void)
 	EXPECT_PANIC("large page", (void)!pt_map_span(root, VMAP_BASE, 0, PAGE_SIZE, VM_R, 1));
 	EXPECT_PANIC("mapped already",
 		     (void)!pt_map_span(root, VMAP_BASE + 2 * MiB, 0, PAGE_SIZE, VM_R, 1));
-	EXPECT_PANIC("large page", (void)!pt_ensure(root, VMAP_BASE, 1));
+	EXPECT_PANIC("large page", (void)!ensure(VMAP_BASE, 1));
 	EXPECT_PANIC("no table for", pt_leaf_table(root, VMAP_BASE));
 	EXPECT_PANIC("map", (void)!pt_map_span(root, VMAP_BASE + 8, 0, PAGE_SIZE, VM_R, 1));
 	EXPECT_PANIC("map", (void)!pt_map_span(root, VMAP_BASE, 0, 8, VM_R, 1));
@@ -261,7 +273,7 @@ static void test_no_memory(void)
 	for (u64 k = 1;; k++) {
 		frame_inject_failure(k);
 		held = pt_tables_held();
-		err = pt_ensure(root, VMAP_BASE, 3000);
+		err = ensure(VMAP_BASE, 3000);
 		if (!err)
 			break;
 		ok(err == -ENOMEM && pt_tables_held() == held + k - 1,
@@ -293,11 +305,10 @@ static void test_refused(void)
 	new_root();
 	held = pt_tables_held();
 	sim_mmu_ops.attach_table = refuse;
-	is_u64((u64)pt_ensure(root, VMAP_BASE, 1), (u64)-EINVAL,
-	       "a platform that refuses a table is heard");
+	is_u64((u64)ensure(VMAP_BASE, 1), (u64)-EINVAL, "a platform that refuses a table is heard");
 	is_u64(pt_tables_held(), held, "and the table is given back");
 	sim_mmu_ops.attach_table = attach;
-	ok(!pt_ensure(root, VMAP_BASE, 1), "later it does not");
+	ok(!ensure(VMAP_BASE, 1), "later it does not");
 	free_tree(root, PT_LEVELS);
 }
 
@@ -339,7 +350,7 @@ static u64 seed;
 static void grow(void *arg __attribute__((unused)))
 {
 	for (unsigned i = 0; i < 20; i++)
-		KASSERT(!pt_ensure(root, VMAP_BASE + sim_random(6) * 2 * MiB, 1 + sim_random(1000)),
+		KASSERT(!ensure(VMAP_BASE + sim_random(6) * 2 * MiB, 1 + sim_random(1000)),
 			"memory");
 }
 

@@ -354,6 +354,7 @@ static void test_stacks(void)
 static void test_frame_becomes_table(void)
 {
 	vaddr_t va;
+	pfn_t table;
 
 	sim_boot(&(struct sim_config){.cpus = 3});
 	for (unsigned round = 0; round < 20; round++) {
@@ -361,7 +362,7 @@ static void test_frame_becomes_table(void)
 		va = (vaddr_t)vmap(f, 3, VM_W);
 		vunmap((void *)va);
 		frame_free_many(f, 3);
-		if (pt_ensure(kernel_root, VMAP_BASE + (round + 5) * GiB, 1))
+		if (pt_ensure_path(kernel_root, VMAP_BASE + (round + 5) * GiB, 1, &table))
 			ok(false, "no memory");
 	}
 	ok(true, "a frame that was mapped lazily is forgotten by all before it is a page table");

@@ -210,12 +210,13 @@ static void table_worker(void *arg)
 {
 	struct frame *f[2];
 	vaddr_t va = VMAP_BASE + (u64)arg * 64 * GiB;
+	pfn_t table;
 
 	for (unsigned i = 0; i < 12; i++) {
 		KASSERT(!frame_alloc_many(f, 2, 0), "no frames");
 		vunmap(vmap(f, 2, VM_W));
 		frame_free_many(f, 2);
-		KASSERT(!pt_ensure(kernel_root, va + (i / 2) * GiB, 1), "no memory");
+		KASSERT(!pt_ensure_path(kernel_root, va + (i / 2) * GiB, 1, &table), "no memory");
 	}
 }
 
