@@ -153,7 +153,8 @@ def run_model(tree, bug, log):
 NAMES = ("host", "model", *DOORS)
 # Where a change can make a verdict another one.
 KERNEL_FILES = ("Makefile", "linker.ld", "arch", "boot", "iso", "kernel", "mm", "xen", "tests/kernel", "tests/xen", "tests/harness")
-FILES = {"host": ("arch", "boot", "kernel", "mm", "xen", "tests/host", "tests/tests.mk"), "model": ("tests/model",)}
+FILES = {"host": ("arch", "boot", "kernel", "mm", "xen", "tests/host", "tests/hostile", "tests/fuzz", "tests/tests.mk"),
+         "model": ("tests/model",)}
 
 
 def files(world):
@@ -161,7 +162,7 @@ def files(world):
 
 
 def build_targets(world, test):
-    return (f"build/host/{test.split()[0]}",) if world == "host" else KERNEL_TARGETS.get(world, ())
+    return (f"build/{host_program(test.split()[0])[0]}",) if world == "host" else KERNEL_TARGETS.get(world, ())
 
 
 def run(world, tree, test, timeout, log):
