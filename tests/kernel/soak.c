@@ -170,13 +170,15 @@ struct settings {
 	struct lazy_stats lazy;
 	enum purge_policy purge;
 	enum shootdown_strategy strategy;
-	bool hold;
+	bool hold, poison;
 };
 
 static struct settings take_settings(void)
 {
-	struct settings s = {
-		.purge = pt_purge_policy(), .strategy = shootdown_strategy(), .hold = frame_hold()};
+	struct settings s = {.purge = pt_purge_policy(),
+			     .strategy = shootdown_strategy(),
+			     .hold = frame_hold(),
+			     .poison = lazy_poison()};
 
 	lazy_stats(&s.lazy);
 	return s;
@@ -189,6 +191,7 @@ static void restore_settings(const struct settings *s)
 	pt_set_purge_policy(s->purge);
 	shootdown_set_strategy(s->strategy);
 	frame_set_hold(s->hold);
+	lazy_set_poison(s->poison);
 }
 
 /* => faults, or -errno */
