@@ -174,7 +174,7 @@ static struct area *tree_fit(struct area *t, u64 span, u64 align, struct area_ra
 
 /* --- areas; area_lock is held --- */
 
-/* => does its state come from or go to FREE? Only then does what max_free says change. */
+/* Its state comes from FREE or goes there: only then does what max_free says change. */
 static void set_free(struct area *a, bool free)
 {
 	atomic_set(&a->word, area_word(free ? AREA_FREE : AREA_CLEARED, 0, 0, NULL));
@@ -446,7 +446,7 @@ void area_init(void)
 {
 	struct area *all;
 
-	/* frame->revive and park->last may point to an area that is gone (mm/vmap.c) */
+	/* frame->revive and park->last may point to one that is gone (mm/engine.c, mm/fast.h) */
 	area_pool.type_stable = true;
 	all = pool_alloc(&area_pool);
 	KASSERT(all, "no memory for the first area");

@@ -6,7 +6,7 @@
 #include "mm/mm_internal.h"
 
 /*
- * mm_check: DESIGN's invariants that can be read off a machine at rest.
+ * mm_check: the invariants (docs/verification.md) that can be read off a machine at rest.
  *   => thread context; nobody maps, unmaps or allocates meanwhile
  *   => number of faults, each printed; verbose prints a line for what was checked as well
  */

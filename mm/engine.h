@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Between the files of the mapping engine: vmap.c, vmalloc.c, kmap.c, sparse.c, io.c, lazy.c,
- * purge.c. Not for users of the engine: they include mm/vmap.h and its kin.
+ * Between the files of the mapping engine. Not for its users: they include mm/vmap.h and its kin.
  */
 #ifndef MM_ENGINE_H
 #define MM_ENGINE_H

@@ -188,10 +188,10 @@ u64 frame_inject_failure(u64 nth)
 }
 
 /*
- * The block is typed before the lock is released. is_free_head() reads a type and then an order:
- * were they written in between and without the lock, a neighbour being freed could take our block,
- * whose type it has read as FREE and whose order it reads as ours, for a free one and merge with
- * it.
+ * The block is typed before the lock is released. frame_is_free_head() reads a type and then an
+ * order: were they written in between and without the lock, a neighbour being freed could take our
+ * block, whose type it has read as FREE and whose order it reads as ours, for a free one and merge
+ * with it.
  */
 static u32 zone_take(enum frame_zone zone, unsigned order, u32 owner)
 {

@@ -245,7 +245,7 @@ static __noinline void clear_list(struct round *r, struct area *list)
 
 		next = a->parked; /* before it may be its user's again */
 		was = claim(a);
-		if (was == AREA_CLEARED) { /* by mm/purge.c, which may not have flushed it */
+		if (was == AREA_CLEARED) { /* by who may not have flushed it: see above */
 			gather_add(r->g, a->start, a->pages, a->stamp);
 			park_cleared(a);
 		}

@@ -44,8 +44,8 @@ struct mmu_ops {
 	 * Entries of level-1 tables that map RAM of ours, a run of them within one table, with the
 	 * alias words of their frames (mm/run.h has the loops). Each call has taken effect when it
 	 * returns; the caller alone owns the entries. All NULL: an entry is written by writing it,
-	 * and the engine does that itself. Where entries must be
-	 * asked for, one by one or many at once, mm/run_queued.h makes these of set_leaf.
+	 * and the engine does that itself. Where entries must be asked for, one by one or many at
+	 * once, mm/run_queued.h makes these of set_leaf.
 	 *   set_run:   e[0..n-1] map f[0..n-1] with `bits`; `alias` is the alias word of the first
 	 *      => n; fewer: that many are set, and the next frame's word is not the plain case;
 	 *         -errno: the platform refused, and nothing of this run is set

@@ -14,7 +14,8 @@
  *   a := exchange(ready, NULL);  ready := a->parked
  *
  * In between a thief, or an interrupt on this CPU, finds an empty list and goes elsewhere. Nobody
- * but the own CPU's thread ever stores to a ready list, so nothing can be overwritten.
+ * but the own CPU ever stores to a ready list, and an interrupt only to one it has taken from,
+ * which is not in between; so nothing can be overwritten.
  */
 #ifndef MM_PARK_H
 #define MM_PARK_H

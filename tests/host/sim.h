@@ -10,7 +10,7 @@
  * what an executed invalidation guarantees (SDM vol. 3A, 4.10.4); with `remember` (the default)
  * every CPU is taken to have cached each entry at the last moment before it was cleared, which is
  * what speculation permits; and no entry may come to life at an address that any TLB still holds
- * (DESIGN I3), which is checked at every write of an entry in every test.
+ * (I3, docs/verification.md), which is checked at every write of an entry in every test.
  *
  *   sim.c         RAM, counters, panics that a test expects, one forked process per scenario
  *   sim_sched.c   CPUs and their turns

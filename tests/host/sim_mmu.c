@@ -5,7 +5,7 @@
  * Every write of an entry passes through sim_entry_changes(), which knows from attach_table() what
  * address each table maps, and so can hold every write against all TLBs:
  *
- *   an entry comes to life    no CPU online may hold a translation of its address (DESIGN I3), but
+ *   an entry comes to life    no CPU online may hold a translation of its address (I3), but
  *                             for those bound to flush first (sim_online())
  *   an entry is cleared       until then any CPU may have cached it, so (`remember`) every CPU has
  *   a frame becomes a table   no CPU may hold a translation of it but the direct map's (I1, I4),

@@ -2,7 +2,7 @@
 /*
  * Who checks the checker: every kind of damage mm_check() is there to find is done by hand, to
  * memory it does not watch, and must be counted and printed; then it is undone, and must be silent
- * again. (DESIGN I1, I2, I5, I6, I8, I9.)
+ * again. (I1, I2, I5, I6, I8, I9 of docs/verification.md.)
  */
 // links: mm/*.c tests/host/sim*.c
 #include "mm/area.h"

@@ -6,10 +6,9 @@
  * bug hides another: where interrupts always come at once, none ever comes in the middle.
  *
  * PCT: each CPU has a priority, and the highest that can run does. At d-1 steps, chosen among k,
- * the running CPU's priority drops below all others. A bug that
- * needs d things in order is found with a chance of at least 1/(n k^(d-1)). A CPU that waits drops
- * too: else two that wait would let nobody else run. Interrupts, late stores and speculation come
- * by chance, as above, but seldom.
+ * the running CPU's priority drops below all others. A bug that needs d things in order is found
+ * with a chance of at least 1/(n k^(d-1)). A CPU that waits drops too: else two that wait would let
+ * nobody else run. Interrupts, late stores and speculation come by chance, as above, but seldom.
  */
 #include <stdlib.h>
 

@@ -31,11 +31,11 @@
  *   access.c    every access of mm/ a step; races.c  which of them are ordered by nothing
  *   work_*.c    workloads: small ones, to be searched through, and everything at once
  *
- * Where DESIGN's invariants are looked at. I3 (no address reissued early) and I5 (W^X): at every
- * write of an entry; I1 (no mapping of a table): when a frame becomes one; that walks meet only
- * tables, and nobody can walk to one that is released: at every walk and release (sim_mmu.c,
- * sim_tlb.c). I4 (no stale way to a frame): after all that promises it (promise.h), and where
- * frames are held back, at allocations. I2, I6, I8, I9: at the end of each run by the walker
+ * Where the invariants of docs/verification.md are looked at. I3 (no address reissued early) and I5
+ * (W^X): at every write of an entry; I1 (no mapping of a table): when a frame becomes one; that
+ * walks meet only tables, and nobody can walk to one that is released: at every walk and release
+ * (sim_mmu.c, sim_tlb.c). I4 (no stale way to a frame): after all that promises it (promise.h), and
+ * where frames are held back, at allocations. I2, I6, I8, I9: at the end of each run by the walker
  * mm_check(), and that nothing leaked. I7 (a failed call changes nothing) is not looked at here but
  * in tests/host/test_failures.c.
  *
