@@ -263,7 +263,8 @@ static void describe(struct area *a, u64 pages, enum area_backing backing)
 	a->pte = backing == AREA_TABLES && one_table ? entry_of(a->start) : NULL;
 	a->name = "(being mapped)";
 	a->stamp = a->mapper = a->unmapper = a->mapped_at = a->unmapped_at = 0;
-	a->redzone = a->large = 0;
+	a->redzone = 0;
+	a->large = 0;
 	a->parked = NULL;
 }
 

@@ -96,7 +96,7 @@ struct area {
 	const char *name;	    /* what it is for: "vmap", "stack", "lapic" */
 	u64 mapper, unmapper;	    /* text addresses of who mapped and unmapped it */
 	u64 mapped_at, unmapped_at; /* tsc_coarse(); 0: not recorded (vm_map_ram) */
-	u32 redzone; /* vmalloc: bytes at the end of the last page that are not its */
+	u64 redzone; /* vmalloc: bytes at its end that are not its; pages, where it has shrunk */
 	u32 large;   /* so many 2 MiB leaves map it from its start on */
 
 	/* guarded by the area lock */

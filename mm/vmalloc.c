@@ -67,7 +67,7 @@ static vaddr_t redzone(const struct area *a)
 
 static void set_redzone(struct area *a, u64 bytes)
 {
-	a->redzone = (u32)(((u64)a->pages << PAGE_SHIFT) - bytes);
+	a->redzone = ((u64)a->pages << PAGE_SHIFT) - bytes;
 	fill_bytes(redzone(a), a->redzone, REDZONE_BYTE);
 }
 
