@@ -88,14 +88,6 @@ static bool explore(struct plan *p, struct event *list, u32 nr, unsigned depth)
 	return good;
 }
 
-static void *shared_memory(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	KASSERT(p != MAP_FAILED, "no memory");
-	return p;
-}
-
 bool exhaust(const struct plan *p, unsigned depth, unsigned seconds, struct search *s,
 	     struct plan *bad)
 {
@@ -104,8 +96,8 @@ bool exhaust(const struct plan *p, unsigned depth, unsigned seconds, struct sear
 	u32 before;
 	bool good;
 
-	uses = shared_memory(WORDS * sizeof(*uses));
-	nr_conflicts = shared_memory(PAGE_SIZE);
+	uses = zeroed(WORDS * sizeof(*uses), MAP_SHARED);
+	nr_conflicts = zeroed(PAGE_SIZE, MAP_SHARED);
 	ends = time(NULL) + seconds;
 	search = s;
 	failed = bad;

@@ -134,6 +134,8 @@ void world_boot(const struct workload *w, u64 seed);
 bool run_plan(const struct plan *p);
 extern u64 runs_made, steps_made;
 extern u64 steps_max; /* a run with more has failed */
+double seconds_now(void);
+void *zeroed(u64 bytes, int sharing); /* memory; MAP_SHARED: with the runs to come, too */
 
 /* choose.c; in the run's process. => for sim_choose */
 void choose_init(const struct plan *p);

@@ -33,23 +33,6 @@ static struct totals {
 	struct search search;
 } * totals;
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void *shared_memory(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	KASSERT(p != MAP_FAILED, "no memory");
-	return p;
-}
-
 static const struct workload *const lists[] = {small_workloads, lazy_workloads, mixed_workloads};
 
 const struct workload *workload_find(const char *name)
@@ -125,7 +108,8 @@ static struct plan plan_of(const struct workload *w, u64 seed)
 static int world(const struct workload *w, u64 seed, u64 end, double deadline)
 {
 	world_boot(w, seed);
-	for (u64 s = seed; s < end && world_of(s) == world_of(seed) && now() < deadline; s++) {
+	for (u64 s = seed; s < end && world_of(s) == world_of(seed) && seconds_now() < deadline;
+	     s++) {
 		struct plan p = plan_of(w, s);
 
 		if (run_plan(&p))
@@ -191,13 +175,13 @@ static void print_counters(void)
 
 static void by_chance(const struct workload *w)
 {
-	double start = now(), deadline = start + options.seconds, took;
+	double start = seconds_now(), deadline = start + options.seconds, took;
 	u64 end = options.schedules ? options.seed + options.schedules : ~0ull;
 	bool good = true;
 
-	for (u64 s = options.seed; good && s < end && now() < deadline; s = next_world(s))
+	for (u64 s = options.seed; good && s < end && seconds_now() < deadline; s = next_world(s))
 		good = !in_a_process(world, w, s, end, deadline);
-	took = now() - start;
+	took = seconds_now() - start;
 	ok(good,
 	   "%s: seeds from %lu: %lu schedules in %lu worlds, %lu steps, %.1f million a second",
 	   w->name, options.seed, totals->runs, totals->worlds, totals->steps,
@@ -330,8 +314,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	outcome = shared_memory(sizeof(*outcome) + SEEN_MAX * sizeof(struct seen));
-	totals = shared_memory(sizeof(*totals));
+	outcome = zeroed(sizeof(*outcome) + SEEN_MAX * sizeof(struct seen), MAP_SHARED);
+	totals = zeroed(sizeof(*totals), MAP_SHARED);
 	races_setup();
 	if (options.replay)
 		return replay();

@@ -189,24 +189,15 @@ static void see(const struct sim_point *at)
 	}
 }
 
-static void *memory(u64 bytes, int kind)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_NORESERVE,
-		       -1, 0);
-
-	KASSERT(p != MAP_FAILED, "no memory");
-	return p;
-}
-
 void races_setup(void)
 {
-	allowed = memory(sizeof(*allowed), MAP_SHARED);
+	allowed = zeroed(sizeof(*allowed), MAP_SHARED);
 }
 
 void races_init(void)
 {
-	words = memory(WORDS * sizeof(*words), MAP_PRIVATE);
-	syncs = memory(SYNCS * sizeof(*syncs), MAP_PRIVATE);
+	words = zeroed(WORDS * sizeof(*words), MAP_PRIVATE);
+	syncs = zeroed(SYNCS * sizeof(*syncs), MAP_PRIVATE);
 	for (unsigned i = 0; i < CLOCKS; i++)
 		clocks[i][i] = 1;
 	sim_saw = see;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/hostile/hostile.h"
@@ -18,6 +19,23 @@
 
 struct outcome *outcome;
 u64 runs_made, steps_made;
+
+double seconds_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void *zeroed(u64 bytes, int sharing)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
+
+	KASSERT(p != MAP_FAILED, "no memory");
+	return p;
+}
 
 u64 world_of(u64 seed)
 {

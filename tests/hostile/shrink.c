@@ -7,19 +7,10 @@
  * same one, that is: say the same, numbers aside.
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include "tests/hostile/hostile.h"
 
 static double deadline;
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static bool time_is_up(void)
 {
