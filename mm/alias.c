@@ -127,6 +127,17 @@ void alias_drop_slow(struct frame *f, u64 alias, u64 stamp)
 	spin_unlock(&alias_lock);
 }
 
+/* The aliases a word leads to, one after the other; 0: no more. alias_lock is held. */
+static u64 first_of(u64 w)
+{
+	return w & ALIAS_HEAD ? alias_index(w) : 0;
+}
+
+static u64 next_of(u64 w, u64 index)
+{
+	return w & ALIAS_CHAIN ? record(index)->next : 0;
+}
+
 unsigned alias_snapshot(struct frame *f, u64 *index, unsigned max)
 {
 	unsigned n = 0;
@@ -136,13 +147,23 @@ unsigned alias_snapshot(struct frame *f, u64 *index, unsigned max)
 		return 0;
 	spin_lock(&alias_lock);
 	w = atomic_read(&f->alias);
-	for (u64 i = w & ALIAS_HEAD ? alias_index(w) : 0; i; n++) {
+	for (u64 i = first_of(w); i; i = next_of(w, i), n++)
 		if (n < max)
 			index[n] = i;
-		i = w & ALIAS_CHAIN ? record(i)->next : 0;
-	}
 	spin_unlock(&alias_lock);
 	return n;
+}
+
+bool frame_has_alias(struct frame *f, u64 index)
+{
+	u64 w, i;
+
+	spin_lock(&alias_lock);
+	w = atomic_read(&f->alias);
+	for (i = first_of(w); i && i != index; i = next_of(w, i))
+		;
+	spin_unlock(&alias_lock);
+	return i;
 }
 
 unsigned frame_aliases(struct frame *f)
@@ -158,16 +179,23 @@ static bool is_live(u64 index)
 	return !a || word_state(atomic_read(&a->word)) == AREA_LIVE;
 }
 
+/*
+ * A frame's only alias leaves without the lock, and where CPUs are made to forget without taking
+ * part its area may map another frame at once. So what the area says counts if the word is still
+ * the same afterwards.
+ */
 bool frame_mapped_live(struct frame *f)
 {
-	bool live = false;
+	bool live;
 	u64 w;
 
 	spin_lock(&alias_lock);
-	w = atomic_read(&f->alias);
-	for (u64 i = w & ALIAS_HEAD ? alias_index(w) : 0; i && !live;
-	     i = w & ALIAS_CHAIN ? record(i)->next : 0)
-		live = is_live(i);
+	do {
+		live = false;
+		w = atomic_read(&f->alias);
+		for (u64 i = first_of(w); i && !live; i = next_of(w, i))
+			live = is_live(i);
+	} while (live && atomic_read(&f->alias) != w);
 	spin_unlock(&alias_lock);
 	return live;
 }

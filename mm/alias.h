@@ -100,8 +100,9 @@ static inline void alias_drop(struct frame *f, u64 alias, u64 stamp)
  */
 unsigned alias_snapshot(struct frame *f, u64 *index, unsigned max);
 
-/* How many aliases it has. => any context */
+/* How many aliases it has; is `index` one of them? => any context */
 unsigned frame_aliases(struct frame *f);
+bool frame_has_alias(struct frame *f, u64 index);
 
 /* => is any of its aliases not lazy, that is: in use? Any context. */
 bool frame_mapped_live(struct frame *f);

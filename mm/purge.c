@@ -155,10 +155,12 @@ static int purge_some(struct purge *p, struct frame *f)
 		vaddr_t va = alias_va(index[i]);
 		struct area *a = alias_is_local(index[i]) ? NULL : area_of(va);
 
-		if (!a || word_state(atomic_read(&a->word)) == AREA_LIVE)
+		bool in_use = !a || word_state(atomic_read(&a->word)) == AREA_LIVE;
+
+		if (in_use && frame_has_alias(f, index[i])) /* or it maps another by now */
 			live++;
 		else
-			again |= !take(p, a, va, f);
+			again |= in_use || !take(p, a, va, f);
 	}
 	if (live == ALIASES_AT_ONCE)
 		return -EBUSY;

@@ -83,6 +83,7 @@ struct workload {
 
 extern const struct workload small_workloads[]; /* one without a name ends it */
 extern const struct workload lazy_workloads[];
+extern const struct workload frame_workloads[];
 extern const struct workload mixed_workloads[];
 const struct workload *workload_find(const char *name);
 

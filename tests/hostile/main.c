@@ -33,7 +33,8 @@ static struct totals {
 	struct search search;
 } * totals;
 
-static const struct workload *const lists[] = {small_workloads, lazy_workloads, mixed_workloads};
+static const struct workload *const lists[] = {small_workloads, lazy_workloads, frame_workloads,
+					       mixed_workloads};
 
 const struct workload *workload_find(const char *name)
 {

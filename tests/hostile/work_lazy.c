@@ -10,16 +10,16 @@
 #include "tests/hostile/promise.h"
 #include "tests/hostile/small.h"
 
-static struct frame *f[4];
-static void *mapped[4];
+struct frame *f[4];
+void *mapped[4];
 
-static void shape_two_keep(struct sim_config *c)
+void shape_two_keep(struct sim_config *c)
 {
 	shape_two(c);
 	c->keep = true;
 }
 
-static void get_frames(void)
+void get_frames(void)
 {
 	KASSERT(!frame_alloc_many(f, ARRAY_SIZE(f), FRAME_ZERO), "no frames");
 	for (unsigned i = 0; i < ARRAY_SIZE(f); i++)
@@ -32,7 +32,7 @@ static void get_frames(void)
  */
 static struct area *aside[2];
 
-static void put_aside(unsigned cpu)
+void put_aside(unsigned cpu)
 {
 	struct area *a;
 
@@ -55,7 +55,7 @@ static void put_back(void)
 	sim_on(0);
 }
 
-static void *map(unsigned i)
+void *map(unsigned i)
 {
 	void *va = vmap(&f[i], 1, VM_W);
 
@@ -104,7 +104,7 @@ static void run_reuse(void)
 	two(unmap_and_map, unmap_and_map);
 }
 
-static void finish_reuse(void)
+void finish_reuse(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(mapped); i++)
 		if (mapped[i])
@@ -259,7 +259,7 @@ static void run_frame_purge(void)
 }
 
 /* CPU 2 has flushed after all that was ever stamped, and remembers what is cleared now. */
-static void shape_three_keep(struct sim_config *c)
+void shape_three_keep(struct sim_config *c)
 {
 	shape_two_keep(c);
 	c->cpus = 3;
@@ -280,7 +280,7 @@ static void clear_all(void *arg __attribute__((unused)))
 	lazy_purge(PURGE_PTES);
 }
 
-static void purge_first(void *arg __attribute__((unused)))
+void purge_first(void *arg __attribute__((unused)))
 {
 	KASSERT(!vm_unmap_frame_aliases(f, 1, PURGE_FLUSH), "the frame is mapped");
 	nobody_reaches(f[0], "its purge");
@@ -371,66 +371,6 @@ static void finish_shared(void)
 	finish_reuse();
 }
 
-/* --- areas of two pages ----------------------------------------------------------------------- */
-
-/* f[0] has two lazy aliases, a page alone and one of two; nothing older waits to be flushed. */
-static void prepare_two_aliases(void)
-{
-	void *pair, *alone;
-
-	get_frames();
-	pair = vmap(f, 2, VM_W);
-	KASSERT(pair, "no mapping");
-	alone = map(0);
-	for (unsigned cpu = 3; cpu-- > 0;) {
-		sim_on(cpu);
-		shootdown_flush_local();
-	}
-	vunmap(alone);
-	vunmap(pair);
-}
-
-/* Clears what the other is about to clear, and leaves the flush to it. */
-static void clear_first(void *arg __attribute__((unused)))
-{
-	KASSERT(!vm_unmap_frame_aliases(f, 1, PURGE_PTES), "the frame is mapped");
-}
-
-static void run_two_aliases(void)
-{
-	two(purge_first, clear_first);
-}
-
-/* f[0] and f[1] were mapped together; f[0] now comes with another. */
-static void prepare_revive_part(void)
-{
-	prepare_two_aliases();
-	vm_unmap_aliases();
-	vunmap(vmap(f, 2, VM_W));
-}
-
-static void map_with_another(void *arg __attribute__((unused)))
-{
-	struct frame *other[2] = {f[0], f[2]};
-
-	mapped[0] = vmap(other, 2, VM_W);
-	KASSERT(mapped[0], "no mapping");
-}
-
-static void free_and_purge(void *arg __attribute__((unused)))
-{
-	frame_free(f[1], 0);
-	vm_unmap_aliases();
-	nobody_reaches(f[1], "a purge");
-}
-
-static void run_revive_part(void)
-{
-	two(map_with_another, free_and_purge);
-	f[1] = frame_alloc(0, 0);
-	KASSERT(f[1], "no frame");
-}
-
 /* --- unmapping with a spinlock held ----------------------------------------------------------- */
 
 static spinlock_t handlers_lock = SPINLOCK_INIT("handlers'");
@@ -486,10 +426,6 @@ const struct workload lazy_workloads[] = {
 	      shape_three_keep, prepare_frame_purge_third, run_frame_purge_third, finish_reuse),
 	SMALL("frame-unmapped", 2, "a frame's purge while another CPU unmaps it", shape_three,
 	      prepare_frame_unmapped, run_frame_unmapped, finish_reuse),
-	SMALL("frame-twice", 2, "a frame of two lazy mappings is purged by both", shape_three_keep,
-	      prepare_two_aliases, run_two_aliases, finish_reuse),
-	SMALL("revive-part", 2, "one maps part of what is lazy, the other frees the rest",
-	      shape_three_keep, prepare_revive_part, run_revive_part, finish_reuse),
 	SMALL("locked", 2, "one unmaps under a lock of handlers, the other purges", shape_two_keep,
 	      prepare_locked, run_locked, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
