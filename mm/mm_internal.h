@@ -36,6 +36,7 @@
 #include "kernel/time.h"
 #include "kernel/trace.h"
 #include "kernel/watchdog.h"
+#include "mm/context.h"
 #include "mm/layout.h"
 #include "mm/types.h"
 
@@ -80,22 +81,6 @@ static __always_inline void entry_restore(pte_t *e, u64 v)
 static inline void *mapped_page(vaddr_t va)
 {
 	return (void *)va;
-}
-
-static inline u32 cpu_spinlocks_held(void)
-{
-	return this_cpu()->locks_held;
-}
-
-static inline bool in_interrupt(void)
-{
-	return this_cpu()->irq_depth;
-}
-
-/* => may this CPU wait for others, which may be waiting for it? */
-static inline bool may_wait(void)
-{
-	return irqs_enabled() && !cpu_spinlocks_held() && !in_interrupt();
 }
 
 #endif

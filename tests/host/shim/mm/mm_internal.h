@@ -28,6 +28,7 @@
 #include "kernel/time.h"
 #include "kernel/trace.h"
 #include "kernel/watchdog.h"
+#include "mm/context.h"
 #include "mm/layout.h"
 #include "mm/types.h"
 
@@ -63,21 +64,5 @@ void entry_restore(pte_t *e, u64 v);
 
 /* The page mapped at `va`, through this CPU's TLB. => page aligned, mapped (sim_tlb.c) */
 void *mapped_page(vaddr_t va);
-
-static inline u32 cpu_spinlocks_held(void)
-{
-	return this_cpu()->locks_held;
-}
-
-static inline bool in_interrupt(void)
-{
-	return this_cpu()->irq_depth;
-}
-
-/* => may this CPU wait for others, which may be waiting for it? */
-static inline bool may_wait(void)
-{
-	return irqs_enabled() && !cpu_spinlocks_held() && !in_interrupt();
-}
 
 #endif
