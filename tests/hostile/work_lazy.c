@@ -7,6 +7,7 @@
 #include "mm/park.h"
 #include "mm/shootdown.h"
 #include "mm/vmap.h"
+#include "tests/host/sim_cpu.h"
 #include "tests/hostile/promise.h"
 #include "tests/hostile/small.h"
 
@@ -377,6 +378,8 @@ static spinlock_t handlers_lock = SPINLOCK_INIT("handlers'");
 
 static void use_lock(void)
 {
+	if (sim_me()->in_nmi)
+		return;
 	spin_lock(&handlers_lock);
 	spin_unlock(&handlers_lock);
 }
