@@ -65,7 +65,7 @@ typedef u64 vaddr_t; /* a virtual address that is computed with rather than dere
  * A look at what its owner, another CPU, may be changing just now by plain writes: whole words, as
  * they were at some moment, and no two of them at the same one. For what is shown to people,
  * counted roughly, or asked again before anybody relies on it. On x86 an ordinary read; who checks
- * for races (tests/threads) knows by this word where one is meant.
+ * for races (tests/threads, tests/hostile) knows by this word where one is meant.
  */
 #define GLANCE(x)	      (x)
 #define GLANCE_COPY(to, from) ((void)(*(to) = *(from)))

@@ -177,13 +177,7 @@ void print_plan(const struct plan *p);
 bool parse_plan(const char *s, struct plan *p); /* => false, and says why */
 void print_steps(bool all);
 
-/*
- * races.c. races_setup: once; races_init: in the run's process
- * race_allow: the pair of places in outcome->race is no news any more
- */
-void races_setup(void);
-void races_init(void);
-void race_allow(void);
-bool race_is_known(void); /* report.c: by the functions it is in */
+void races_init(void); /* races.c; in the run's process */
+void race_tell(void);  /* report.c: outcome->text says as well where outcome->race is */
 
 #endif

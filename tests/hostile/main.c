@@ -317,7 +317,6 @@ int main(int argc, char **argv)
 	}
 	outcome = zeroed(sizeof(*outcome) + SEEN_MAX * sizeof(struct seen), MAP_SHARED);
 	totals = zeroed(sizeof(*totals), MAP_SHARED);
-	races_setup();
 	if (options.replay)
 		return replay();
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)

@@ -9,8 +9,8 @@
  * the first, are a race, and both are named. It need not have gone wrong this time: that is the
  * point.
  *
- * READ_ONCE and WRITE_ONCE say that a word is shared and the reader can live with what it gets: one
- * of them on either side is no race. Nor do they order anything.
+ * READ_ONCE, WRITE_ONCE and GLANCE say that a word is shared and the reader can live with what it
+ * gets: one of them on either side is no race. Nor do they order anything.
  *
  * For each 8 bytes the last few accesses are kept, in a table by address; what is forgotten is not
  * found. Interrupt handlers are their CPU's: what they do is in its order. A store is taken to pass
@@ -20,11 +20,10 @@
 
 #include "tests/hostile/hostile.h"
 
-#define CELLS	    6
-#define WORDS	    (1u << 20) /* powers of two; neighbours lie together, to touch few pages */
-#define SYNCS	    (1u << 18)
-#define CLOCKS	    8 /* CPUS_MAX, at least */
-#define ALLOWED_MAX 256
+#define CELLS  6
+#define WORDS  (1u << 20) /* powers of two; neighbours lie together, to touch few pages */
+#define SYNCS  (1u << 18)
+#define CLOCKS 8 /* CPUS_MAX, at least */
 
 struct cell {
 	u32 clock; /* of its CPU; 0: empty */
@@ -48,12 +47,6 @@ static struct sync {
 
 static u32 clocks[CLOCKS][CLOCKS];  /* [who][knows of whose steps] */
 static u32 raisers[CLOCKS][CLOCKS]; /* what those knew who raised its interrupts */
-
-/* Pairs that were found to be known ones, so far; in memory that all runs share. */
-static struct {
-	u32 nr;
-	u32 pc[ALLOWED_MAX][2];
-} * allowed;
 
 static void join(u32 *to, const u32 *from)
 {
@@ -84,26 +77,10 @@ static void release(const void *word)
 
 /* --- plain accesses --------------------------------------------------------------------------- */
 
-static bool is_allowed(u32 a, u32 b)
-{
-	for (u32 i = 0; i < allowed->nr; i++)
-		if (allowed->pc[i][0] == a && allowed->pc[i][1] == b)
-			return true;
-	return false;
-}
-
-void race_allow(void)
-{
-	KASSERT(allowed->nr < ALLOWED_MAX, "too many known races");
-	allowed->pc[allowed->nr][0] = (u32)outcome->race[0];
-	allowed->pc[allowed->nr++][1] = (u32)outcome->race[1];
-}
-
 static void check(const struct cell *was, const struct cell *now, u64 address)
 {
 	if (!was->clock || !(was->mask & now->mask) || was->cpu == now->cpu ||
-	    !(was->write || now->write) || was->clock <= clocks[now->cpu][was->cpu] ||
-	    is_allowed(was->pc, now->pc))
+	    !(was->write || now->write) || was->clock <= clocks[now->cpu][was->cpu])
 		return;
 	outcome->race[0] = was->pc;
 	outcome->race[1] = now->pc;
@@ -187,11 +164,6 @@ static void see(const struct sim_point *at)
 	default:
 		break;
 	}
-}
-
-void races_setup(void)
-{
-	allowed = zeroed(sizeof(*allowed), MAP_SHARED);
 }
 
 void races_init(void)

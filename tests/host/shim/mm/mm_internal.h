@@ -42,6 +42,19 @@
 #define PUBLISH(x, v)	  WRITE_ONCE(x, v)
 #define READ_PUBLISHED(x) READ_ONCE(x)
 
+/* Volatile, and so none of the plain accesses that tests/hostile holds against each other. */
+#undef GLANCE
+#undef GLANCE_COPY
+#define GLANCE(x)	      (*(const volatile __typeof__(x) *)&(x))
+#define GLANCE_COPY(to, from) glance_words(to, from, sizeof(*(to)))
+
+/* => bytes: a multiple of 8 */
+static inline void glance_words(void *to, const volatile void *from, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / sizeof(u64); i++)
+		((u64 *)to)[i] = ((const volatile u64 *)from)[i];
+}
+
 extern struct frame *frames;
 extern char *sim_direct;
 
