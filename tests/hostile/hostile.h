@@ -43,9 +43,9 @@
  * visible at once; a CPU whose TLB has two translations for an address uses the newer; and memcpy
  * and memset are one step with what comes before them.
  *
- * A hypervisor is another table of mmu_ops, and another shape(): the workload `guest` runs xen/mmu.c,
- * instrumented too, above the simulated Xen of the host tests (tests/host/xen_machine.h), which types
- * pages, refuses what Xen would, and takes vCPUs off between two hypercalls.
+ * A hypervisor is another table of mmu_ops, and another shape(): the workload `guest` runs
+ * xen/mmu.c, instrumented too, above the simulated Xen of the host tests, which types pages,
+ * refuses what Xen would, and takes vCPUs off between two hypercalls (tests/host/xen_machine.h).
  */
 #ifndef TESTS_HOSTILE_H
 #define TESTS_HOSTILE_H
