@@ -159,10 +159,14 @@ static u64 clear_holed(struct area *a)
  */
 static u64 clear_together(struct area *a, const struct area *end, struct gather *g)
 {
-	bool many = a != end && a->pages > TOGETHER; /* then it is the only one */
-	irqflags_t flags = many ? 0 : engine_clear_begin();
 	u64 pages = 0, stamp;
+	irqflags_t flags;
+	bool many;
 
+	if (a == end)
+		return 0;	    /* and no stamp, for which every CPU would flush */
+	many = a->pages > TOGETHER; /* then it is the only one */
+	flags = many ? 0 : engine_clear_begin();
 	for (struct area *i = a; i != end; i = i->parked) {
 		if (unlikely(atomic_read(&i->word) & AREA_HOLED)) {
 			pages += clear_holed(i);

@@ -143,7 +143,7 @@ static int fill(struct area *a, u64 page, u64 end)
 
 static bool size_ok(const char *call, u64 bytes, u64 align)
 {
-	if (align & (align - 1)) {
+	if (!align || (align & (align - 1))) {
 		printk("mm: %s aligned to %#lx, which is no power of two\n", call, align);
 		return false;
 	}
@@ -232,7 +232,7 @@ static __noinline void *alloc_part(u64 bytes, const char *name, u64 mapper)
 
 static inline void *alloc(u64 bytes, u64 align, const char *name, u64 mapper)
 {
-	if (unlikely(bytes - 1 >= PIECE << PAGE_SHIFT || align > 1))
+	if (unlikely(bytes - 1 >= PIECE << PAGE_SHIFT || align != 1))
 		return alloc_any(bytes, align, name, mapper);
 	if (bytes & (PAGE_SIZE - 1))
 		return alloc_part(bytes, name, mapper);

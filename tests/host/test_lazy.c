@@ -211,6 +211,28 @@ static void test_bounded_kinds(void)
 	frame_free_many(f, 4);
 }
 
+/* What was revived is on the list, and nothing else: no CPU is given cause to flush. */
+static void test_nothing_lazy(void)
+{
+	u64 newest;
+	void *va;
+
+	sim_boot(&(struct sim_config){.cpus = 2, .keep = true});
+	get_frames(3);
+	pass(3);
+	va = vmap(f, 3, VM_W);
+	is_u64(counter_sum(CNT_revive), 1, "a revival");
+	shootdown_flush_local();
+	newest = shootdown_newest();
+	is_u64(lazy_purge(PURGE_PTES), 0, "a purge of nothing");
+	is_u64(shootdown_newest(), newest, "gives out no stamp");
+	vunmap(va);
+	is_u64(lazy_purge(PURGE_PTES), 3, "a purge of three pages");
+	ok(shootdown_newest() > newest, "does");
+	vm_unmap_aliases();
+	frame_free_many(f, 3);
+}
+
 /* Policies change while areas of each kind wait and live. */
 static void test_policy(void)
 {
@@ -338,6 +360,7 @@ int main(void)
 	sim_scenario("bounded", test_bounded);
 	for (kind = 0; kind < 8; kind++)
 		sim_scenario("bounded, of each kind", test_bounded_kinds);
+	sim_scenario("nothing lazy", test_nothing_lazy);
 	sim_scenario("policy", test_policy);
 	sim_scenario("poison", test_poison);
 	for (seed = 1; seed <= 20; seed++)

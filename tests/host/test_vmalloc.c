@@ -63,6 +63,7 @@ static void test_sizes(void)
 	ok(!vmalloc(0) && strstr(sim_printed(), "vmalloc of 0"), "no bytes");
 	ok(!vmalloc(64 * MiB) && !vmalloc(~0ull) && strstr(sim_printed(), "frames of RAM"),
 	   "more than RAM");
+	ok(!vmalloc_aligned(1, 0), "no alignment at all");
 	ok(!vmalloc_aligned(1, 12288) && strstr(sim_printed(), "power of two"), "odd alignment");
 	ok(!vmalloc(31 * MiB + 512 * KiB) && sim_unchanged(&was, "too much"), "all but all of it");
 }
