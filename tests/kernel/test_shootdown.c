@@ -262,6 +262,69 @@ KTEST(shootdown, quiet_points_are_passed_while_busy)
 	EXPECT_EQ(counter_sum(CNT_ipi_sent), sent);
 }
 
+/*
+ * At a quiet point a CPU says that it has flushed, so others leave it out: then it must have. It
+ * reads a page, whose entry goes, and is busy until it says so by itself.
+ */
+struct busy {
+	struct hidden page;
+	bool seen; /* through the entry that is gone */
+};
+
+static void read_after_quiet_point(void *arg)
+{
+	struct busy *b = arg;
+	u64 stamp;
+
+	EXPECT(hidden_seen(&b->page), "the page is mapped");
+	stamp = hidden_hide(&b->page);
+	until_covered(&stamp);
+	b->seen = hidden_seen(&b->page);
+}
+
+/* The same with no stamp given out: the CPU is behind nothing, and its ticks flush nothing. */
+static void read_after_tick(void *arg)
+{
+	struct busy *b = arg;
+	u64 ticks, start = tsc_now();
+
+	shootdown_flush_local();
+	EXPECT(hidden_seen(&b->page), "the page is mapped");
+	hidden_write(&b->page, (pte_t){0});
+	ticks = READ_ONCE(this_cpu()->ticks);
+	while (READ_ONCE(this_cpu()->ticks) == ticks) {
+		cpu_relax();
+		if (watchdog_expired(start))
+			cpu_unresponsive(cpu_id(), "tick");
+	}
+	b->seen = hidden_seen(&b->page);
+}
+
+/* => what `cpu` saw; the entry is back */
+static bool sees(struct busy *b, unsigned cpu, void (*read)(void *))
+{
+	EXPECT_EQ(run_on_cpus(cpu_bit(cpu), read, b), 0);
+	hidden_show(&b->page);
+	return b->seen;
+}
+
+KTEST(shootdown, a_quiet_point_is_a_flush)
+{
+	unsigned tries = TRIES; /* another CPU may give out a stamp */
+	struct busy b;
+
+	if (!hidden_map(&b.page))
+		return;
+	while (tries && !sees(&b, other_cpu(), read_after_tick))
+		tries--;
+	if (!tries)
+		test_skip("this machine keeps no entry across a tick, so nothing can be proven");
+	for (unsigned cpu = 0; tries && cpu < nr_cpus; cpu++)
+		EXPECT(!sees(&b, cpu, read_after_quiet_point),
+		       "CPU %u has said that it flushed, and remembers", cpu);
+	hidden_unmap(&b.page);
+}
+
 /* --- several at once --- */
 
 #define SHOTS 20 /* by each CPU */

@@ -9,6 +9,7 @@
  *   PURGE_FLUSH   and every CPU faults: what bare metal asks before frames are something else
  */
 #include "kernel/cpu.h"
+#include "kernel/thread.h"
 #include "mm/vmap.h"
 #include "tests/kernel/stage.h"
 #include "tests/kernel/watch.h"
@@ -88,6 +89,32 @@ KTEST(stale, pte_is_forgotten_after_a_purge_of_the_frames)
 KTEST(stale, pte_is_forgotten_after_a_purge_of_many_frames)
 {
 	purge_and_look(LAZY_PTE, ARRAY_SIZE(pages), purge_the_frames);
+}
+
+/* Lazy areas wait where they were unmapped, on a list of that CPU's: a purge takes all lists. */
+static void map_and_unmap(void *va)
+{
+	*(void **)va = vmap(pages, 1, VM_W);
+	vunmap(*(void **)va);
+}
+
+KTEST(stale, what_another_cpu_unmapped_is_purged_too)
+{
+	void *va = NULL;
+	struct stage s;
+	struct watch w;
+
+	if (!watch_shows_stale() || !stage_begin(&s, pages, 1, LAZY_PTE))
+		return;
+	EXPECT_EQ(run_on_cpus(cpu_bit(other_cpu()), map_and_unmap, &va), 0);
+	EXPECT(va, "no mapping");
+	watch_begin(&w, va);
+	EXPECT_EQ(watch_read(&w), cpus_online().bits); /* its entry stands still */
+	vm_unmap_aliases();
+	EXPECT_EQ(entry_at(va), 0);
+	EXPECT_EQ(watch_read(&w), 0);
+	watch_end(&w);
+	stage_end(&s);
 }
 
 /* The two phases are two: after the first the entry is gone, after the second the memory of it. */
