@@ -11,6 +11,7 @@
  *   masked channel  Xen raises it again when it is unmasked (unmask() in xen/events.c)
  *   in a handler    marks are taken down before what they stand for is looked at, a channel's too
  */
+#include "kernel/atomic.h"
 #include "kernel/irq.h"
 #include "kernel/thread.h"
 #include "kernel/watchdog.h"
@@ -110,17 +111,29 @@ static bool is_pending(evtchn_t port)
 }
 
 /* The same, sent by another vCPU while this one looks on. */
-static void send_to(void *lab)
-{
-	struct lab *l = lab;
+struct sender {
+	evtchn_t port;
+	atomic_t go;
+};
 
-	xen_event_send(l->first);
+static void send_when_told(void *arg)
+{
+	struct sender *s = arg;
+	u64 start = tsc_now();
+
+	while (!atomic_read(&s->go)) {
+		cpu_relax();
+		if (watchdog_expired(start))
+			return; /* the other has no event, and names us */
+	}
+	xen_event_send(s->port);
 }
 
 KTEST(events, held_back_from_another_cpu_they_come_when_they_may)
 {
 	struct thread *t;
 	irqflags_t flags;
+	struct sender s;
 	struct lab *l;
 	u64 start;
 
@@ -131,18 +144,20 @@ KTEST(events, held_back_from_another_cpu_they_come_when_they_may)
 		return;
 	}
 	l = this_lab();
-	t = thread_create(other_cpu(), "sender", send_to, l);
+	s = (struct sender){.port = l->first};
+	t = thread_create(other_cpu(), "sender", send_when_told, &s);
 	EXPECT(t, "no memory");
+	if (!t)
+		return;
 	flags = irq_save();
-	for (start = tsc_now(); t && !is_pending(l->first); cpu_relax())
+	atomic_set(&s.go, 1);
+	for (start = tsc_now(); !is_pending(l->first); cpu_relax())
 		if (watchdog_expired(start))
 			cpu_unresponsive(other_cpu(), "an event");
 	EXPECT_EQ(firsts(l), 0);
 	irq_restore(flags);
-	if (t) {
-		EXPECT_EQ(firsts(l), 1);
-		thread_join(t);
-	}
+	EXPECT_EQ(firsts(l), 1);
+	thread_join(t);
 }
 
 /* --- before a sleep --- */
