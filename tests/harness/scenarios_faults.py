@@ -5,6 +5,7 @@ them to itself. A domain that is paused in mid-shootdown: domu.py.)
 """
 
 import functools
+import glob
 import os
 import random
 import re
@@ -118,10 +119,16 @@ def more_cpus_than_room(build, log):
 
 @scenario
 def soak_for_a_moment(build, log):
-    """`make soak` does this for as long as one wants."""
+    """`make soak` does this for as long as one wants. Every kind of work must have been done, and some refused."""
+    kinds = set()
+    for path in glob.glob("tests/kernel/soak*.c"):
+        with open(path, encoding="utf-8") as file:
+            kinds.update(re.findall(r"^SOAK\((\w+)\)", file.read(), re.MULTILINE))
     with Guest(Machine(smp=4, append='run="soak 10"'), build, log) as guest:
         guest.must_pass(BOOT_TIMEOUT + WATCHDOG_TIMEOUT)
         need(re.search(r"soak: all +\d{3,} +[1-9]", guest.text), "hardly anything was done, or nothing refused")
+        idle = kinds - set(re.findall(r"soak: (\w+) +[1-9]\d* +\d+$", guest.text, re.MULTILINE))
+        need(kinds and not idle, f"never done: {', '.join(sorted(idle))}")
 
 
 @scenario
