@@ -155,6 +155,52 @@ static void run_covered(void)
 	two(look_covered, just_work);
 }
 
+/*
+ * By asking for the horizon, which must not be newer than the oldest promise it rests on: CPU 0 may
+ * wake and keep its promise while CPU 2 still looks, and CPU 1, which is looked at later, clear
+ * something and flush only then; CPU 2 itself does at a tick. So that few events are enough, the
+ * others wait for CPU 2 to begin.
+ */
+static bool looking;
+static u64 cleared_at;
+
+static void shape_horizon(struct sim_config *c)
+{
+	shape_idle(c);
+	c->cpus = 3;
+}
+
+static void clear_and_flush(void *arg __attribute__((unused)))
+{
+	while (!looking)
+		cpu_relax();
+	plant(VA(1), everyone());
+	smp_mb();
+	cleared_at = shootdown_stamp();
+	shootdown_flush_local();
+	sim_raise(2, SIM_TICK);
+}
+
+static void look_at_horizon(void *arg __attribute__((unused)))
+{
+	u64 horizon;
+
+	sim_raise(0, SIM_NMI);
+	looking = true;
+	horizon = shootdown_horizon();
+	if (cleared_at && cleared_at < horizon)
+		nobody_remembers(VA(1), 1, "what is below the horizon");
+}
+
+static void run_horizon(void)
+{
+	looking = false;
+	cleared_at = 0;
+	sim_spawn(1, clear_and_flush, NULL);
+	sim_spawn(2, look_at_horizon, NULL);
+	sim_run();
+}
+
 /* --- a CPU that comes online ------------------------------------------------------------------ */
 
 static void shape_join(struct sim_config *c)
@@ -307,6 +353,8 @@ const struct workload small_workloads[] = {
 	      prepare_idle, run_idle, no_finish),
 	SMALL("covered", 2, "looking for proof while the other CPU wakes", shape_idle, prepare_idle,
 	      run_covered, no_finish),
+	SMALL("horizon", 2, "looking for the horizon while others wake, clear and flush",
+	      shape_horizon, prepare_idle, run_horizon, no_finish),
 	SMALL("join", 3, "a shootdown while the other CPU comes online", shape_join, prepare_join,
 	      run_join, no_finish),
 	SMALL("buddy", 3, "a block is taken while its buddy is freed", shape_two, prepare_buddy,
