@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * No event is lost that comes at the wrong moment: while events are held back, between a look and
- * a sleep, on a channel that is masked, or in the middle of handling another. Each vCPU makes it
- * come then by sending to itself, so that there is nothing to wait for: if the event is delivered
- * when it must be, its handler has run by the next line. (A later hypercall or tick would bring
+ * a sleep, on a channel that is masked, or in the middle of handling another. Most are made to come
+ * then by the vCPU's sending to itself, so that there is nothing to wait for: if the event is
+ * delivered when it must be, its handler has run by the next line. (A later hypercall or tick would bring
  * most of them too, and hide that they were late.)
  *
  *   held back       who takes the vCPU's mask away looks whether one is pending (xen/irq.asm)
@@ -158,6 +158,37 @@ KTEST(events, held_back_from_another_cpu_they_come_when_they_may)
 	irq_restore(flags);
 	EXPECT_EQ(firsts(l), 1);
 	thread_join(t);
+}
+
+/* And those that nobody of us sends: what comes by itself is nearly always a tick. */
+#define TICKS 10
+
+static void hold_back_ticks(void *arg __attribute__((unused)))
+{
+	const struct vcpu_info *v = this_cpu()->shared;
+	unsigned came = 0;
+
+	for (unsigned i = 0; i < TICKS; i++) {
+		irqflags_t flags = irq_save();
+		u64 ticks = READ_ONCE(this_cpu()->ticks), start = tsc_now();
+
+		while (!READ_ONCE(v->evtchn_upcall_pending)) {
+			cpu_relax();
+			if (watchdog_expired(start))
+				cpu_unresponsive(cpu_id(), "a tick");
+		}
+		EXPECT_EQ(READ_ONCE(this_cpu()->ticks), ticks);
+		irq_restore(flags);
+		came += READ_ONCE(this_cpu()->ticks) != ticks;
+	}
+	EXPECT(came > TICKS / 2, "CPU %u: of %u events %u were ticks that came in time", cpu_id(),
+	       TICKS, came);
+}
+
+KTEST(events, held_back_ticks_come_when_they_may)
+{
+	if (xen_delivers())
+		on_each(hold_back_ticks, NULL);
 }
 
 /* --- before a sleep --- */
