@@ -325,6 +325,46 @@ static void run_frame_unmapped(void)
 	two(purge_another_s, just_unmap);
 }
 
+/* --- a frame's purge, while its area ends and becomes another --------------------------------- */
+
+static void prepare_frame_moved(void)
+{
+	get_frames();
+	mapped[0] = map(0);
+	park_drain();
+	vunmap(mapped[0]);
+	mapped[0] = NULL;
+}
+
+/*
+ * The area goes home. Its struct is that of the free addresses there now, which begin elsewhere as
+ * soon as somebody takes the first of them.
+ */
+static void move_area(void *arg __attribute__((unused)))
+{
+	struct area *a;
+
+	vm_unmap_aliases();
+	a = park_pop(this_park(), 1);
+	if (!a)
+		return; /* it was cleared for its frame's sake, and is not ready yet */
+	area_free(a);
+	a = area_alloc(1, 1, AREA_ANYWHERE, AREA_TABLES);
+	KASSERT(a, "no area");
+	park_ready(a);
+}
+
+/* Without its flush, which is not what this is about: so there are fewer schedules. */
+static void clear_first(void *arg __attribute__((unused)))
+{
+	KASSERT(!vm_unmap_frame_aliases(f, 1, PURGE_PTES), "the frame is mapped");
+}
+
+static void run_frame_moved(void)
+{
+	two(clear_first, move_area);
+}
+
 /* --- a frame that is mapped twice ------------------------------------------------------------- */
 
 static void prepare_shared(void)
@@ -431,6 +471,8 @@ const struct workload lazy_workloads[] = {
 	      prepare_frame_unmapped, run_frame_unmapped, finish_reuse),
 	SMALL("locked", 2, "one unmaps under a lock of handlers, the other purges", shape_two_keep,
 	      prepare_locked, run_locked, finish_reuse),
+	SMALL("frame-moved", 2, "a frame's purge while its area becomes another", shape_two_keep,
+	      prepare_frame_moved, run_frame_moved, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
 	      finish_shared),
 	{0},
