@@ -2,6 +2,7 @@
 """Where a mutant is tried: what is built there, what is run, and how one sees that it failed.
 
     host PROGRAM [SCENARIO]        a program of tests/host, or of that only what is called so (a glob); or of PROGRAMS
+    host hostile WORKLOAD          all schedules of that workload on the hostile machine (tests/hostile)
     qemu [SETTING=..] COMMAND      the command of the monitor, then `check`, in QEMU; SETTING: smp mem cpu append
     bochs, xen                     the same in Bochs, and as dom0 under Xen
     model BUG                      the same bug in a model (tests/model), which Spin must see
@@ -42,15 +43,17 @@ PROGRAMS = {
 }
 
 
-def host_program(program):
+def host_program(program, scenario=""):
     """=> (its file below the build directory, its arguments)"""
     path, *arguments = PROGRAMS.get(program, (f"host/{program}",))
+    if program == "hostile" and scenario:
+        arguments = ["--strategy=exhaustive", f"--workload={scenario}", "--seconds=240", "--shrink=0"]
     return path, arguments
 
 
 FAILED = re.compile(r"not ok \d+ - (.*)")
 # Said before the check that fails of it: this is what happened.
-CAUSE = re.compile(r"# (?:PANIC)[^:]*: (.*)|.*ERROR: (AddressSanitizer: .*)|.*(runtime error: .*)")
+CAUSE = re.compile(r"# (?:PANIC|failed)[^:]*: (.*)|.*ERROR: (AddressSanitizer: .*)|.*(runtime error: .*)")
 
 
 def first_failure(lines):
@@ -67,7 +70,7 @@ def first_failure(lines):
 def run_host(tree, test, timeout, log):
     """=> Verdict. Nothing more is run once something has failed"""
     program, _, scenario = test.partition(" ")
-    path, arguments = host_program(program)
+    path, arguments = host_program(program, scenario)
     environment = {**os.environ, "SIM_ONLY": scenario} if scenario else None
     with open(log, "w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen([f"{tree.build}/{path}", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
