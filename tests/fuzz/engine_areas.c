@@ -254,7 +254,7 @@ static bool is_vmalloc(const struct naive_region *r)
 }
 
 /* Its contents move with it; what was not there is zero. */
-static void moved(struct naive_region *r, u64 va, u64 bytes)
+static struct naive_region *moved(struct naive_region *r, u64 va, u64 bytes)
 {
 	static u64 old[NAIVE_PAGES], word[NAIVE_PAGES];
 	u64 had = r->pages, kept = pages_of(r->bytes);
@@ -270,6 +270,7 @@ static void moved(struct naive_region *r, u64 va, u64 bytes)
 	learn_frames(r, 0, 0);
 	for (u64 i = 0; i < kept; i++)
 		*naive_word(r->pfn[i]) = word[i];
+	return r;
 }
 
 static void resized(struct naive_region *r, u64 bytes)
@@ -281,14 +282,42 @@ static void resized(struct naive_region *r, u64 bytes)
 		*naive_word(r->pfn[i]) = NAIVE_NOT_KNOWN; /* the redzone's */
 }
 
+/* The last whole word of its old size is to be there afterwards, if there is still room for it. */
+#define MARK 0x6b72616d6b72616dull
+
+static u64 mark_the_end(const struct naive_region *r)
+{
+	u64 at = r->bytes / 8 * 8 - 8;
+
+	if (sim_write(op_cpu, r->va + at, MARK))
+		wrong("%#lx is not writable", r->va + at);
+	if (at % PAGE_SIZE == 0)
+		*naive_word(r->pfn[at / PAGE_SIZE]) = MARK;
+	return at;
+}
+
+/* All bytes, not only each page's word. */
+static void check_end(const struct naive_region *r, u64 mark, u64 old)
+{
+	u64 v;
+
+	if (mark + 8 <= r->bytes && (sim_read(op_cpu, r->va + mark, &v) || v != MARK))
+		wrong("byte %lu of %#lx and those after it are lost", mark, r->va);
+	for (u64 i = old; i < r->bytes; i++)
+		if (((u8 *)raw_word(r->pfn[i / PAGE_SIZE]))[i % PAGE_SIZE])
+			wrong("byte %lu of %#lx, which had %lu bytes, is not zero", i, r->va, old);
+}
+
 void op_realloc(void)
 {
 	struct naive_region *r = some_region(is_vmalloc);
-	u64 bytes = some_bytes();
+	u64 bytes = some_bytes(), old, mark;
 	void *va;
 
 	if (!r || memory_is_short(pages_of(bytes)))
 		return;
+	old = r->bytes;
+	mark = mark_the_end(r);
 	expect_no_change();
 	va = vrealloc((void *)r->va, bytes);
 	if (!va) {
@@ -301,8 +330,9 @@ void op_realloc(void)
 			wrong("vrealloc moves what fits");
 		resized(r, bytes);
 	} else {
-		moved(r, (u64)va, bytes);
+		r = moved(r, (u64)va, bytes);
 	}
+	check_end(r, mark, old);
 	for (u64 i = 0; i < pages_of(bytes); i += 7)
 		check_read(op_cpu, (u64)va + i * PAGE_SIZE);
 }

@@ -26,6 +26,22 @@ static unsigned some_space(bool exists)
 	return NAIVE_SPACES;
 }
 
+/* Half of the time a page that the space has, if there is one, and no more than follow it. */
+static void rather_mapped(unsigned s, u64 *page, u64 *n)
+{
+	const struct naive_space *space = &naive_spaces[s];
+	u32 which = next_byte(), i = which / 2 % NAIVE_SPACE_PAGES;
+
+	if (which % 2 == 0 || !naive_space_pages(space))
+		return;
+	while (!space->pages[i].page)
+		i = (i + 1) % NAIVE_SPACE_PAGES;
+	*page = space->pages[i].page;
+	for (u64 have = 1; have < *n; have++)
+		if (!naive_space_page(&naive_spaces[s], *page + have))
+			*n = have;
+}
+
 static void add_page(unsigned s, u64 page, unsigned prot, u64 word)
 {
 	struct naive_space_page *p = naive_spaces[s].pages;
@@ -130,10 +146,25 @@ void op_space_map(void)
 	}
 	if (err) {
 		space_failed("aspace_map");
+		for (u64 i = 0; i < n; i++)
+			if (aspace_frame(spaces[s], (page + i) << PAGE_SHIFT))
+				wrong("aspace_map failed, but page %#lx is mapped", page + i);
 		return;
 	}
 	for (u64 i = 0; i < n; i++)
 		add_page(s, page + i, prot, 0);
+}
+
+/* Whoever runs on the space remembers them afterwards: those CPUs must be made to forget. */
+static void read_by_all(unsigned s, u64 page, u64 n)
+{
+	u64 v;
+
+	for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
+		for (u64 i = 0; naive_spaces[s].on & cpu_bit(cpu) && i < n; i++)
+			if (sim_read(cpu, (page + i) << PAGE_SHIFT, &v))
+				wrong("page %#lx of space %u: CPU %u cannot read it", page + i, s,
+				      cpu);
 }
 
 void op_space_unmap(void)
@@ -144,6 +175,9 @@ void op_space_unmap(void)
 
 	if (s == NAIVE_SPACES)
 		return;
+	rather_mapped(s, &page, &n);
+	if (count_mapped(s, page, n) == n)
+		read_by_all(s, page, n);
 	expect_no_change();
 	err = aspace_unmap(spaces[s], page << PAGE_SHIFT, n);
 	note("space %u, pages %#lx+%lu are unmapped: %d", s, page, n, err);
@@ -237,19 +271,24 @@ void op_space_destroy(void)
 void op_space_access(void)
 {
 	unsigned s = space_of(op_cpu);
-	vaddr_t va = some_page() << PAGE_SHIFT;
-	struct naive_space_page *p =
-		s < NAIVE_SPACES ? naive_space_page(&naive_spaces[s], va >> PAGE_SHIFT) : NULL;
+	u64 page = some_page(), n = 1, v = op_number;
 	u32 how = below(3);
-	u64 v = op_number;
-	enum sim_fault got = how == 0	? sim_read(op_cpu, va, &v)
-			     : how == 1 ? sim_write(op_cpu, va, v)
-					: sim_fetch(op_cpu, va),
-		       want = !p			    ? SIM_NOT_PRESENT
-			      : how == 1 && p->prot != VM_W ? SIM_NOT_WRITABLE
-			      : how == 2 && p->prot != VM_X ? SIM_NOT_EXECUTABLE
-							    : SIM_OK;
+	struct naive_space_page *p = NULL;
+	enum sim_fault got, want;
+	vaddr_t va;
 
+	if (s < NAIVE_SPACES) {
+		rather_mapped(s, &page, &n);
+		p = naive_space_page(&naive_spaces[s], page);
+	}
+	va = page << PAGE_SHIFT;
+	got = how == 0	 ? sim_read(op_cpu, va, &v)
+	      : how == 1 ? sim_write(op_cpu, va, v)
+			 : sim_fetch(op_cpu, va);
+	want = !p			     ? SIM_NOT_PRESENT
+	       : how == 1 && p->prot != VM_W ? SIM_NOT_WRITABLE
+	       : how == 2 && p->prot != VM_X ? SIM_NOT_EXECUTABLE
+					     : SIM_OK;
 	note("space %u, access %u of %#lx: fault %d, %#lx", s, how, va, got, v);
 	if (got != want)
 		wrong("fault %d, not %d", got, want);

@@ -136,11 +136,12 @@ ENGINE_WORK = ("map unmap access policy", "map unmap purge_frames give take acce
 
 
 def engine_program(machine, *operations):
-    """One of words: the machine's first byte, then for each operation its name, CPU 0, and its arguments."""
+    """One of words: the machine's first byte, then for each operation its name, @ and a CPU (or 0), and its arguments."""
     program = bytes((machine, 0, 0, 0))
     for operation in operations:
         words = operation.split()
-        record = [ENGINE_OPS.index(words[0]), 0]
+        name, _, cpu = words[0].partition("@")
+        record = [ENGINE_OPS.index(name), int(cpu or 0)]
         record += [ENGINE_OPS.index(word) if word in ENGINE_OPS else int(word) for word in words[1:]]
         program += bytes(record + [0] * (12 - len(record)))
     return program
@@ -157,6 +158,11 @@ def engine():
     yield "copied_rights", engine_program(0, "space_create", "space_map 0 1 0 2 1", "space_copy", "space_load 1 1",
                                           "space_access 1 0 1", "space_access 1 1")
     yield "load_refused", engine_program(0, "space_create", "arm space_load 3 0 0 0 1", "space_destroy")
+    two = 1  # CPUs
+    yield "table_refused", engine_program(asks, "space_create", "arm space_map 1 0 1 0 1 0 6 0", "space_map 0 1 0 6")
+    yield "entry_refused", engine_program(asks, "space_create", "arm space_map 4 0 4 0 1 0 6 0", "space_map 0 1 0 6")
+    yield "unmapped_under", engine_program(two, "space_create", "space_load 0 1", "space_load@1 0 1", "space_map 0 0 0 2",
+                                           "space_unmap 0 0 0 2", "space_access 1 0 1")
     for n in range(6 * len(ENGINE_WORK)):
         rng = random.Random(n)
         names = ENGINE_WORK[n % len(ENGINE_WORK)].split()
