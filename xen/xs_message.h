@@ -11,7 +11,7 @@
 #include "kernel/types.h"
 #include <xen/io/xs_wire.h>
 
-/* A message as it grows: it may be longer than the ring. All zero: none has begun. */
+/* A message as it grows: it may be longer than the ring. have 0: none has begun. */
 struct xs_message {
 	struct xsd_sockmsg head;
 	char body[XENSTORE_PAYLOAD_MAX +

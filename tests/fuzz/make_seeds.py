@@ -60,13 +60,27 @@ def xen_start():
     size = 32 + 12 * 8 + 1024 + 2 * 8
     frames = struct.pack("<16Q", *(2**64 - 1 if pfn in (5, 6, 15) else 0x8000 + pfn * 5 % 16 for pfn in range(16)))
 
-    def head(flags, module):
-        info = struct.pack("<32sQQIxxxxQIxxxxQIxxxx", b"xen-3.0-x86_64", 16, 0x7000, flags, 0, 0, 0, 0)
-        info += struct.pack("<QQQQQ", window + 0x3000, 7, window + 0x10 + size, module, 0x1000)
-        return info + struct.pack("<1024sQQ", b'run="test; check"', 0, 0) + frames
+    def head(flags, module, magic=b"xen-3.0-x86_64", line=b'run="test; check"', pages=16, keep=0, at=window, length=0x1000):
+        info = struct.pack("<32sQQIxxxxQIxxxxQIxxxx", magic, pages, 0x7000, flags, keep, 0, 0, 0)
+        info += struct.pack("<QQQQQ", window + 0x3000, 7, at + 0x10 + size, module, length)
+        return info + struct.pack("<1024sQQ", line, 0, 0) + frames
 
     yield "mapped", head(3, window + 0x2000)
     yield "by_pfn", head(8, 0x123)
+    yield "far_pfn", head(8, 1 << 40)
+    yield "wrapping_pfn", head(8, (1 << 52) + 5)
+    yield "below", head(3, 0x2000)
+    yield "no_module", head(3, 0, length=0)
+    yield "long_module", head(3, window + 0x2000, length=1 << 52)
+    yield "long_line", head(3, 0, line=b"x" * 1024)
+    yield "longest_line", head(3, 0, line=b"x" * 1023, length=0)
+    yield "long_magic", head(3, 0, magic=b"xen-3.0-x86_64" + b"x" * 18, length=0)
+    yield "other_magic", head(3, 0, magic=b"xen-4.0-x86_64", length=0)
+    yield "many_pages", head(3, 0, pages=(1 << 40) + 1, keep=1 << 63)
+    most = struct.pack("<QQ", 2**64 - 1, 0x8000) * 128  # runs of frames
+    yield "most_runs", head(3, 0, pages=272, length=0)[:-len(frames)] + most + bytes(16 * 8)
+    yield "many_runs", head(3, 0, pages=272, length=0)[:-len(frames)] + most + frames
+    yield "far_list", head(3, 0, at=window - (1 << 32))
 
 
 def cmdline():
@@ -121,6 +135,10 @@ def xenstore():
                        message(1, b"shutdown\0feature-poweroff\0"), message(11, b"OK\0")))
     yield "whole", struct.pack("<IIB", len(stream), 0, 255) + stream
     yield "pieces", struct.pack("<IIB", 3, 0xFFFFFFFE, 6) + stream
+    errors = (b"EINVAL", b"ENOENT", b"EISCONN", b"EQUOTA", b"EPERM", b"EINVALID", b"EIN", b"")
+    yield "errors", struct.pack("<IIB", 1025, 0, 63) + b"".join(message(16, error + b"\0") for error in errors)
+    yield "too_long", struct.pack("<IIB", 5, 7, 20) + message(2, b"") + struct.pack("<IIII", 2, 1, 0, 4097) + bytes(5000)
+    yield "no_body", struct.pack("<IIB", 0x10400, 0, 15) + message(2, b"") + message(16, b"") + message(5, b"x")
     yield "longest", struct.pack("<IIB", 1024, 0, 99) + message(2, bytes(4096))
 
 
