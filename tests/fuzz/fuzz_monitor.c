@@ -3,10 +3,10 @@
  * The input is what somebody types at the prompt, byte by byte; or, where its first byte is 'r',
  * one line as the boot command line's run= gives it, which no line editor has seen.
  *
- * What must hold, by a screen and a parser of our own: before each key the screen shows the prompt
- * and the line, and when Enter was pressed the commands that run, and their words, are those that
- * were to be read on the screen at that moment. The prompt runs for ever and remembers lines, so
- * each input has a process of its own.
+ * What must hold, by a screen, an editor (naive_editor.h) and a parser of our own: before each key
+ * the screen shows the prompt, the line and the cursor as the keys so far have made them, and when
+ * Enter was pressed the commands that run, and their words, are those of that line. The prompt runs
+ * for ever and remembers lines, so each input has a process of its own.
  */
 // links: kernel/monitor.c kernel/lineedit.c kernel/format.c boot/cmdline.c
 #include "kernel/console.h"
@@ -17,6 +17,7 @@
 #include "kernel/string.h"
 #include "kernel/symbols.h"
 #include "tests/fuzz/child.h"
+#include "tests/fuzz/naive_editor.h"
 #include "tests/host/toy_terminal.h"
 
 #define PROMPT "lazymap> "
@@ -25,9 +26,8 @@ struct boot_info boot_info;
 
 static const u8 *at, *end;
 static char ran[16384], want[16384]; /* "name(arg,arg);" of each command that runs, or is to */
-static char shown[COLS + 1];	     /* the row that Enter ended */
-static bool typing;		     /* nothing was written since the last key */
-static bool entered, too_long;
+static enum naive_event event;	     /* what the last key was */
+static const char *const names[] = {"show", "stop", "spoil", NULL};
 
 /* --- a parser of our own --- */
 
@@ -51,7 +51,11 @@ static void add(char *list, size_t size, int argc, const struct word *word)
 
 static bool known(const char *name)
 {
-	return !strcmp(name, "show") || !strcmp(name, "stop") || !strcmp(name, "spoil");
+	unsigned i = 0;
+
+	while (names[i] && strcmp(name, names[i]))
+		i++;
+	return names[i];
 }
 
 /* One character at a time. => false: it is no line to be run */
@@ -133,19 +137,6 @@ COMMAND(spoil, "[words]", "change the words, as commands may")
 
 /* --- the console --- */
 
-static void keep_row(void)
-{
-	size_t n = COLS;
-
-	if (!typing)
-		return;
-	while (n && row[n - 1] == ' ')
-		n--;
-	memcpy(shown, row, n);
-	shown[n] = '\0';
-	typing = false;
-}
-
 void console_write(const char *s, size_t n)
 {
 	terminal(s, n);
@@ -161,41 +152,46 @@ void printk(const char *fmt, ...)
 	n = (size_t)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	CHECK(n < sizeof(text));
-	too_long |= !strncmp(text, "a line may have", 15);
 	console_write(text, n);
 }
 
 /* What the last key did has been done. */
-static void check_line(void)
+static void check_commands(void)
 {
-	const char *line = shown + strlen(PROMPT);
-
-	if (!entered || typing || too_long) {
-		CHECK(!ran[0]);
-	} else {
-		CHECK(!strncmp(shown, PROMPT, strlen(PROMPT) - 1));
-		if (strlen(shown) < strlen(PROMPT))
-			line = "";
-		if (!parse(line, want, sizeof(want)))
-			want[0] = '\0';
-		if (strcmp(ran, want))
-			fprintf(stderr, "\"%s\" runs %s\n   instead of %s\n", line, ran, want);
-		CHECK(!strcmp(ran, want));
-	}
+	if (event != NAIVE_ENTERED || !parse(naive.done, want, sizeof(want)))
+		want[0] = '\0';
+	if (strcmp(ran, want))
+		fprintf(stderr, "\"%s\" runs %s\n   instead of %s\n", naive.done, ran, want);
+	CHECK(!strcmp(ran, want));
 	ran[0] = '\0';
+}
+
+static void check_screen(void)
+{
+	size_t n = strlen(naive.line), prompt = strlen(PROMPT);
+
+	if (memcmp(row + prompt, naive.line, n))
+		fprintf(stderr, "\"%.*s\" is shown\n   instead of %s\n", (int)n, row + prompt,
+			naive.line);
+	CHECK(!memcmp(row, PROMPT, prompt) && !memcmp(row + prompt, naive.line, n));
+	for (n += prompt; n < COLS; n++)
+		CHECK(row[n] == ' ');
+	CHECK(col == prompt + naive.pos && !edge_hits);
 }
 
 char console_getc(void)
 {
-	check_line();
-	CHECK(!strncmp(row, PROMPT, strlen(PROMPT)) && col >= strlen(PROMPT) && !edge_hits);
+	static unsigned ends; /* rows, before the last key */
+
+	check_commands();
+	check_screen();
+	CHECK(row_ends == ends || event != NAIVE_TYPING || at[-1] == '\t');
+	ends = row_ends;
 	if (at == end) {
 		fflush(NULL);
 		child_done();
 	}
-	typing = true;
-	too_long = false;
-	entered = *at == '\r' || *at == '\n';
+	event = naive_key(*at, names);
 	return (char)*at++;
 }
 
@@ -205,7 +201,7 @@ void console_clear_interrupt(void)
 
 void machine_exit(int status)
 {
-	CHECK(!status && !ran[0]);
+	CHECK(!status && !ran[0] && event == NAIVE_ENDED);
 	child_done();
 }
 
@@ -237,7 +233,6 @@ static void run(const u8 *data, size_t size)
 	at = data;
 	end = data + size;
 	blank_row();
-	row_ended = keep_row;
 	if (size && *at == 'r') {
 		at++;
 		run_line();

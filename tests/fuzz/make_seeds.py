@@ -199,6 +199,21 @@ def monitor():
     """What somebody types at the prompt."""
     yield "plain", b"show a b\rshow \"c;d\" 'e' ; stop x;show\r\x04"
     yield "edited", b"sho\t1\r\x1b[A\x01x\x05\x17y\rhelp\x03spoil a;show b\x1b[D\x7f\r"
+    up, down, left = b"\x1b[A", b"\x1b[B", b"\x1b[D"
+    full = b"show " + b"x" * 506
+    yield "quotes", b"show 'a\"b' \"c'd\" 'e;f' \"g;h\" i''j\r"
+    yield "most_words", b"show" + b" w" * 15 + b"\rshow" + b" w" * 16 + b"\r"
+    yield "full_line", full + b"\r" + b"y" * 512 + b"\r" + up + b"\rshow 1\r"
+    yield "emptied", full + b"yz\x15show 1\r" + full + b"y" + up + b"\r"
+    yield "many_lines", b"".join(b"show %d\r" % n for n in range(18)) + up * 17 + down * 3 + b"\r"
+    yield "same_lines", b"show a\rshow b\rshow b\rshow abcdefghijk\r" + up * 3 + b"\r"
+    yield "typed", b"show longer\rsh" + up + down + b"ow x" + up * 2 + down + b"y\r"
+    yield "numbers", b"show ab" + b"".join(b"\x1b[%s~x" % n for n in (b"9", b"10", b"1", b"259", b"8", b"7", b"4", b"1;3",
+                                                                     b"99999999999")) + b"\r\x1b[3~\x1bOAx\r"
+    yield "words", b"show a  bc  \x17d\r\x17show abc" + left * 2 + b"\x0bx\r"
+    yield "enters", b"show a\r\nshow b\n\rshow c\r\r\n\n"
+    yield "longest_run", b"rshow " + b"x" * 1018
+    yield "long_run", b"rshow " + b"x" * 1019
     yield "run", b"rshow a \"b c\"; spoil x y; stop"
 
 
