@@ -26,6 +26,7 @@
 #include "xen/xs_message.h"
 
 #define MAX_WATCHES 8
+#define TAKE_US	    100000 /* that the events' thread may speak at once */
 
 static struct xenstore_domain_interface *ring; /* NULL: there is none */
 static evtchn_t port;
@@ -147,12 +148,12 @@ static void note_event(void)
 		thread_wake(server);
 }
 
-/* => 1: `incoming` is an answer; 0: nothing more has come; -EIO */
-static int receive_answer(void)
+/* The next message; an event is noted. => 1: it is in `incoming`; 0: nothing more has come; -EIO */
+static int take_message(void)
 {
-	int got;
+	int got = receive();
 
-	while ((got = receive()) == 1 && incoming.head.type == XS_WATCH_EVENT)
+	if (got == 1 && incoming.head.type == XS_WATCH_EVENT)
 		note_event();
 	if (got < 0) {
 		printk("xenstore: what the daemon sends makes no sense; not listening any more\n");
@@ -162,6 +163,11 @@ static int receive_answer(void)
 }
 
 /* --- requests ----- */
+
+static bool is_answer(void)
+{
+	return incoming.head.type != XS_WATCH_EVENT && incoming.head.req_id == last_id;
+}
 
 /* => 0: the answer, no error, is in `incoming`; this CPU still speaks, until end() */
 static int ask(u32 type, const char *path, const char *more, size_t more_size)
@@ -173,12 +179,12 @@ static int ask(u32 type, const char *path, const char *more, size_t more_size)
 		return err;
 	err = broken ? -EIO : send(type, path, more, more_size, began);
 	while (!err) {
-		got = receive_answer();
+		got = take_message();
 		if (got < 0)
 			err = got;
-		else if (got && incoming.head.req_id == last_id)
+		else if (got && is_answer())
 			break;
-		else if (!got && late(began))
+		else if (late(began)) /* or it talks for ever, of other things */
 			err = -ETIMEDOUT;
 		else if (!got)
 			xen_sched_op(SCHEDOP_yield, NULL);
@@ -245,13 +251,19 @@ int xenstore_watch(const char *path, void (*changed)(void))
 
 /* --- events ----- */
 
-/* What another CPU takes meanwhile, it notes and wakes us for. */
+/*
+ * What another CPU takes meanwhile, it notes and wakes us for. From a daemon that does not stop
+ * talking no more is taken at once than others can wait for; of what has come since we have been
+ * told by an event, so we shall be back.
+ */
 static void take_events(void)
 {
-	if (begin(tsc_now()))
+	u64 began = tsc_now();
+
+	if (begin(began))
 		return;
-	while (!broken && receive_answer() == 1)
-		; /* to a question that was given up */
+	while (!broken && tsc_to_us(tsc_now() - began) < TAKE_US && take_message() == 1)
+		; /* an event, or an answer to a question that was given up */
 	end();
 }
 
