@@ -217,10 +217,35 @@ def monitor():
     yield "run", b"rshow a \"b c\"; spoil x y; stop"
 
 
+def xenring():
+    """Where the rings begin, then for each question what it is and how much may come back, and turns of the daemon."""
+    silent = bytes((205,))
+
+    def text(body):
+        return bytes((0, len(body))) + body + silent
+    begin = struct.pack("<II", 1000, 0xFFFFFFF0)
+    late = silent * 103
+    yield "answers", begin + b"".join(bytes((what, 9)) + text(b"abc") for what in (0, 1)) + b"".join(
+        bytes((what,)) + text(b"") for what in (2, 3, 2))
+    yield "refused", begin + bytes((0, 9, 64, 0, 205, 1, 9, 64, 0, 205))
+    yield "long", begin + bytes((0, 9)) + text(b"x" * 255) + bytes((0, 4)) + text(b"y" * 100) + bytes((0, 3)) + text(b"z" * 8)
+    yield "late", begin + bytes((0, 9)) + late + bytes((0, 9)) + text(b"first") + text(b"second")
+    yield "never_read", begin + silent * 1500
+    yield "events", begin + bytes((3, 80, 0)) + text(b"OK") + bytes((4, 80, 0, 80, 1))
+    yield "watches", begin + (bytes((3, 64, 0)) + silent) * 10
+    yield "floods", begin + bytes((0, 9, 118))
+    yield "events_flood", begin + bytes((0, 9, 119))
+    yield "server_flooded", begin + bytes((0, 9, 118)) + late + bytes((4, 0))
+    yield "server_flooded_with_events", begin + bytes((0, 9, 119)) + late + bytes((4, 0))
+    for n in range(4):
+        yield f"index{n}", begin + bytes((0, 9, 116, n)) + struct.pack("<I", 0x12345678) + silent * 150
+    yield "too_long", begin + bytes((0, 9, 113, 2)) + struct.pack("<I", 4097) + silent * 150 + bytes((0, 9)) + text(b"a") * 9
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for target in (multiboot2, pvh, xen_start, cmdline, acpi, psf, xenstore, engine, monitor):
+    for target in (multiboot2, pvh, xen_start, cmdline, acpi, psf, xenstore, xenring, engine, monitor):
         directory = pathlib.Path(sys.argv[1], target.__name__)
         directory.mkdir(parents=True, exist_ok=True)
         for name, data in target():
