@@ -39,6 +39,19 @@ def multiboot2():
     ))
     small = mb2_tag(6, mmap[:32]) + mb2_tag(8, text) + mb2_tag(0, b"")
     yield "grub", struct.pack("<II", 8 + len(tags), 0) + tags
+
+    def tagged(*all_tags):
+        body = b"".join(all_tags) + mb2_tag(0, b"")
+        return struct.pack("<II", 8 + len(body), 0) + body
+
+    def with_map(*ranges):
+        return tagged(mb2_tag(6, struct.pack("<II", 24, 0) + b"".join(struct.pack("<QQII", *r, 0) for r in ranges)))
+    yield "overlaps", with_map((0x100, 0xFF00, 1), (0x3800, 0x1000, 2), (0x3000, 0x1000, 3), (0x8000, 0x2801, 4),
+                               (0x9000, 0x1000, 5), (0xA000, 1, 3), (0x5000, 0x1000, 77), (0xC000, 0x4000, 1))
+    yield "pieces", with_map((0, 0x1000000, 1), *((0x2000 * n, 0x1000, 2) for n in range(1, 100)))
+    yield "range_wraps", with_map(RANGES[0], (2**64 - 0x1000, 0x3000, 1))
+    yield "many_ranges", with_map(*((0x2000 * n, 0x1000, 1) for n in range(129)))
+    yield "nine_modules", tagged(mb2_tag(6, mmap), *[mb2_tag(3, module)] * 9)
     yield "small", struct.pack("<II", 8 + len(small), 1 << 31) + small
 
 
@@ -51,6 +64,8 @@ def pvh():
     head = struct.pack("<IIIIQQQQII", 0x336EC578, 1, 0, 1, at_modules, at_line, 0xF5000, at_map,
                        len(RANGES), 0)
     module = struct.pack("<QQQQ", 0x200000, 0x1000, at_name, 0)
+    wrapping = struct.pack("<QQQQ", 0x200000, 2**64 - 0x1000, at_name, 0)
+    yield "module_wraps", head + MEMORY_MAP + wrapping + b"initrd\0" + b'run="test; check"\0'
     yield "qemu", head + MEMORY_MAP + module + b"initrd\0" + b'run="test; check"\0'
 
 
