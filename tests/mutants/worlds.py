@@ -36,9 +36,10 @@ class Verdict(NamedTuple):
 
 # --- the host ---------------------------------------------------------------------------------
 
-# Those that lie elsewhere, and with what arguments: the engine's fuzzer on its kept inputs, the hostile machine.
+# Those that lie elsewhere, and with what arguments: the engine's fuzzer on its kept inputs (as every fuzzer), the
+# hostile machine.
 PROGRAMS = {
-    "replay_fuzz_engine": ("host/replay_fuzz_engine", "tests/fuzz/corpus/engine"),
+    "replay_fuzz_engine": ("host/replay_fuzz_engine",),
     "hostile": ("hostile/hostile", "--seed=1", "--schedules=160", "--seconds=240", "--shrink=0"),
 }
 
@@ -46,6 +47,8 @@ PROGRAMS = {
 def host_program(program, scenario=""):
     """=> (its file below the build directory, its arguments)"""
     path, *arguments = PROGRAMS.get(program, (f"host/{program}",))
+    if program.startswith("replay_fuzz_"):
+        arguments = [f"tests/fuzz/corpus/{program.removeprefix('replay_fuzz_')}"]
     if program == "hostile" and scenario:
         arguments = ["--strategy=exhaustive", f"--workload={scenario}", "--seconds=240", "--shrink=0"]
     return path, arguments
@@ -53,7 +56,8 @@ def host_program(program, scenario=""):
 
 FAILED = re.compile(r"not ok \d+ - (.*)")
 # Said before the check that fails of it: this is what happened.
-CAUSE = re.compile(r"# (?:PANIC|failed)[^:]*: (.*)|.*ERROR: (AddressSanitizer: .*)|.*(runtime error: .*)")
+CAUSE = re.compile(r"# (?:PANIC|failed)[^:]*: (.*)|.*ERROR: (AddressSanitizer: .*)|.*(runtime error: .*)"
+                   r"|.*(CHECK\(.*\)) failed|WRONG: (.*)")
 
 
 def first_failure(lines):
