@@ -155,12 +155,12 @@ static int purge_some(struct purge *p, struct frame *f)
 		vaddr_t va = alias_va(index[i]);
 		struct area *a = alias_is_local(index[i]) ? NULL : area_of(va);
 
-		bool in_use = !a || word_state(atomic_read(&a->word)) == AREA_LIVE;
-
-		if (in_use && frame_has_alias(f, index[i])) /* or it maps another by now */
+		if (a && word_state(atomic_read(&a->word)) != AREA_LIVE)
+			again |= !take(p, a, va, f);
+		else if (frame_has_alias(f, index[i]))
 			live++;
 		else
-			again |= in_use || !take(p, a, va, f);
+			again = true; /* the area has gone home, or maps another frame */
 	}
 	if (live == ALIASES_AT_ONCE)
 		return -EBUSY;
