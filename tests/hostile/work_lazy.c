@@ -349,8 +349,8 @@ static bool go_home(void)
 }
 
 /*
- * And the aliases are asked for, as the other CPU does: so their lock is a word that both use,
- * and the search also stops that one before it lets the lock go, and with it this one's interrupt in.
+ * And the aliases are asked for, as the other CPU does: so their lock is a word that both use, and
+ * the search also stops that one before it lets the lock go, and with it this one's interrupt in.
  */
 static void send_home(void *arg __attribute__((unused)))
 {
