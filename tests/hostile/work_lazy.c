@@ -325,84 +325,6 @@ static void run_frame_unmapped(void)
 	two(purge_another_s, just_unmap);
 }
 
-/* --- a frame's purge, while its area ends and becomes another --------------------------------- */
-
-static void prepare_frame_moved(void)
-{
-	get_frames();
-	mapped[0] = map(0);
-	park_drain();
-	vunmap(mapped[0]);
-	mapped[0] = NULL;
-}
-
-/* The area goes home. => false: it was cleared for its frame's sake, and is not ready yet */
-static bool go_home(void)
-{
-	struct area *a;
-
-	vm_unmap_aliases();
-	a = park_pop(this_park(), 1);
-	if (a)
-		area_free(a);
-	return a;
-}
-
-/*
- * And the aliases are asked for, as the other CPU does: so their lock is a word that both use, and
- * the search also stops that one before it lets the lock go, and with it this one's interrupt in.
- */
-static void send_home(void *arg __attribute__((unused)))
-{
-	go_home();
-	frame_mapped_live(f[0]);
-}
-
-/*
- * The struct is that of the free addresses there now, which begin elsewhere as soon as somebody
- * takes the first of them.
- */
-static void carve_again(void *arg __attribute__((unused)))
-{
-	struct area *a;
-
-	if (!go_home())
-		return;
-	a = area_alloc(1, 1, AREA_ANYWHERE, AREA_TABLES);
-	KASSERT(a, "no area");
-	park_ready(a);
-}
-
-/* And another frame is mapped there. */
-static void map_another(void *arg)
-{
-	carve_again(arg);
-	if (atomic_read(&this_park()->class[0].ready))
-		mapped[1] = map(1);
-	frame_mapped_live(f[0]);
-}
-
-/* Without its flush, which is not what this is about: so there are fewer schedules. */
-static void clear_first(void *arg __attribute__((unused)))
-{
-	KASSERT(!vm_unmap_frame_aliases(f, 1, PURGE_PTES), "the frame is mapped");
-}
-
-static void run_frame_home(void)
-{
-	two(clear_first, send_home);
-}
-
-static void run_frame_moved(void)
-{
-	two(clear_first, carve_again);
-}
-
-static void run_frame_taken(void)
-{
-	two(clear_first, map_another);
-}
-
 /* --- a frame that is mapped twice ------------------------------------------------------------- */
 
 static void prepare_shared(void)
@@ -509,12 +431,6 @@ const struct workload lazy_workloads[] = {
 	      prepare_frame_unmapped, run_frame_unmapped, finish_reuse),
 	SMALL("locked", 2, "one unmaps under a lock of handlers, the other purges", shape_two_keep,
 	      prepare_locked, run_locked, finish_reuse),
-	SMALL("frame-home", 2, "a frame's purge while its area goes home", shape_two_keep,
-	      prepare_frame_moved, run_frame_home, finish_reuse),
-	SMALL("frame-taken", 2, "and its address is another frame's", shape_two_keep,
-	      prepare_frame_moved, run_frame_taken, finish_reuse),
-	SMALL("frame-moved", 2, "a frame's purge while its area becomes another", shape_two_keep,
-	      prepare_frame_moved, run_frame_moved, finish_reuse),
 	SMALL("shared-frame", 2, "both unmap the same frame", shape_two, prepare_shared, run_shared,
 	      finish_shared),
 	{0},

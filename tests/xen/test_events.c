@@ -3,8 +3,8 @@
  * No event is lost that comes at the wrong moment: while events are held back, between a look and
  * a sleep, on a channel that is masked, or in the middle of handling another. Most are made to come
  * then by the vCPU's sending to itself, so that there is nothing to wait for: if the event is
- * delivered when it must be, its handler has run by the next line. (A later hypercall or tick would bring
- * most of them too, and hide that they were late.)
+ * delivered when it must be, its handler has run by the next line. (A later hypercall or tick would
+ * bring most of them too, and hide that they were late.)
  *
  *   held back       who takes the vCPU's mask away looks whether one is pending (xen/irq.asm)
  *   before a sleep  the mask goes and the sleep begins in one (idle() in xen/platform.c)
