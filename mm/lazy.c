@@ -225,8 +225,7 @@ static __noinline void unhook(struct round *r, struct area *list)
 	list = unhook_areas(list, &emptied, &r->pages);
 	for (struct area *a = emptied; a; a = next) {
 		next = a->parked;
-		gather_add(r->g, a->start, a->pages, a->stamp);
-		a->parked = r->done;
+		a->parked = r->done; /* and nothing to flush: all CPUs have, since its stamp */
 		r->done = a;
 	}
 	ours = r->done;

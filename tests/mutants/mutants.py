@@ -256,7 +256,7 @@ def main():
     workshop.open()
     results = named_pass(workshop, mutants) if mutants else []
     survived = [result.mutant.name for result in results if not result.good()]
-    score = plain.run(workshop, edits, say) if edits else None
+    score = plain.run(workshop, edits, settings.seed, say) if edits else None
 
     remarks = [f"{len(results) - len(survived)} of {len(results)} named mutants were found as they must be."] if mutants else []
     remarks += score.remarks() if score else []

@@ -233,9 +233,9 @@ def try_edit(workshop, all_judges, tree, edit):
     return edit, verdict
 
 
-def run(workshop, edits, say):
+def run(workshop, edits, seed, say):
     """=> Score"""
-    score, all_judges = Score(f"{len(edits)} of {count_all()}"), Judges(workshop)
+    score, all_judges = Score(f"{len(edits)} of {count_all()} by seed {seed}"), Judges(workshop)
     say(f"{len(edits)} plain mutants, judged by {len(all_judges.tests)} programs that take "
         f"{sum(all_judges.seconds.values()):.0f} s:")
     results = workshop.each(lambda tree, edit: try_edit(workshop, all_judges, tree, edit), edits)
