@@ -154,10 +154,11 @@ def hostile_jobs(settings):
             if status != 1 or "some were lost" not in output or runs[-1].count(";") > 1:
                 raise Failed(f"{' '.join(replay)}: status {status}, not the small failure it was\n{output[-2000:]}")
         return Job(f"hostile/finds-{strategy}", run, ("host",))
-    # The first two are the same each time; the last has seeds of its own, which it prints.
+    # The first two are the same each time; the others have seeds of their own, which they print.
     return [job("all-schedules", "--strategy=exhaustive", "--seconds=240"),
             job("fixed-seeds", "--seed=1", "--schedules=160", "--seconds=240"),
             job("fresh-seeds", "--seed=fresh", "--seconds=20", "--workload=mixed"),
+            job("fresh-seeds-guest", "--seed=fresh", "--seconds=15", "--workload=guest"),
             *map(finds, ("random", "pct", "exhaustive"))]
 
 
