@@ -8,5 +8,5 @@ MUTANTS ?=
 export MUTANTS
 
 .PHONY: mutants
-mutants: xen-dom0 | try-everything ## put bugs into the sources; each must be found (30 min)
+mutants: xen-dom0 | try-everything ## put bugs into the sources; each must be found (20 min)
 	@$(PYTHON) tests/mutants/mutants.py --build $(O) --jobs $(JOBS) $$MUTANTS
